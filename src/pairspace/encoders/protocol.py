@@ -1,0 +1,91 @@
+"""What every encoder is: a name, a modality, named layers, a fingerprint, and one method that turns items into vectors.
+
+An encoder runs once over the data; the cache keeps what it gave, keyed by the fingerprint, so the fingerprint must change
+whenever the vectors could (weights, tokenizer, pooling, prompt, maximum length) and must not change when only the
+folder's path does. A new family of encoders is one new file that fits this protocol and one line in `load.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from pairspace.errors import EncoderError
+
+__all__ = ["Encoded", "Encoder", "resolve_layers", "spread"]
+
+
+class Encoded(NamedTuple):
+    """What one pass over some items gave.
+
+    Attributes:
+        vectors: layer name -> float32 (n, dimension of that layer), in the order of the items.
+        lengths: int32 (n,), tokens of each item before any truncation (1 where the modality has no length).
+    """
+
+    vectors: dict[str, np.ndarray]
+    lengths: np.ndarray
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """item -> named vectors. See the module docstring for what the fingerprint promises."""
+
+    name: str
+    modality: str
+    layers: tuple[str, ...]
+    dimensions: Mapping[str, int]
+    max_length: int | None
+    prompt: str
+    precision: str
+    dtype: str
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits over all that decides the vectors; the precision is kept beside it, not in it."""
+        ...
+
+    def encode(self, items: Sequence[Any], layers: Sequence[str], *, progress: bool | None = None) -> Encoded:
+        """The asked layers of every item, in the items' order."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """All that `load_encoder` needs to make this encoder again, as plain JSON values."""
+        ...
+
+    def save(self, folder: str | Path) -> None:
+        """Write the encoder so that `load_encoder(folder)` gives the same fingerprint and vectors."""
+        ...
+
+
+def spread(layers: Sequence[str]) -> tuple[str, ...]:
+    """The embeddings, two inner layers a third apart, and the output: of six layers 0, 2, 4 and last.
+
+    Args:
+        layers: what an encoder can give; the inner ones are the names that are numbers.
+    """
+    top = max((int(layer) for layer in layers if layer.isdigit()), default=0)
+    inner = dict.fromkeys(round(top * third / 3) for third in range(3))
+    return (*(str(layer) for layer in inner if layer < top), "last")
+
+
+def resolve_layers(encoder: Encoder, layers: str | Sequence[str] = "last") -> tuple[str, ...]:
+    """The layers meant by "last", "spread" or a list of names; "last" always comes last.
+
+    Raises:
+        EncoderError: the encoder has no such layer, or none was named.
+    """
+    if layers == "spread":
+        return spread(encoder.layers)
+    names = (layers,) if isinstance(layers, str) else tuple(str(layer) for layer in layers)
+    if len(names) == 1 and "," in names[0]:
+        names = tuple(part.strip() for part in names[0].split(","))
+    unknown = [name for name in names if name not in encoder.layers]
+    if unknown or not names:
+        what = f"no layer {', '.join(map(repr, unknown))}" if unknown else "no layer was named"
+        raise EncoderError(f"{encoder.name}: {what}; it has {', '.join(encoder.layers)}, or use 'last' or 'spread'")
+    ordered = dict.fromkeys(names)
+    return (*(name for name in ordered if name != "last"), *(("last",) if "last" in ordered else ()))
