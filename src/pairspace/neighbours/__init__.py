@@ -1,0 +1,25 @@
+"""Neighbours: exact top-k, similarities, BM25 and the fusion of rankings. Arrays in, arrays out."""
+
+from pairspace.neighbours.bm25 import TERM_IDS, Bm25, term_id
+from pairspace.neighbours.fusion import learn_weight, reciprocal_rank_fusion, zscore_fusion
+from pairspace.neighbours.similarity import Similarity, normalise, similarity_matrix
+from pairspace.neighbours.topk import Ranking, top_k
+from pairspace.neighbours.words import LANGUAGES, STOPWORDS, Words, language_name
+
+__all__ = [
+    "LANGUAGES",
+    "STOPWORDS",
+    "TERM_IDS",
+    "Bm25",
+    "Ranking",
+    "Similarity",
+    "Words",
+    "language_name",
+    "learn_weight",
+    "normalise",
+    "reciprocal_rank_fusion",
+    "similarity_matrix",
+    "term_id",
+    "top_k",
+    "zscore_fusion",
+]

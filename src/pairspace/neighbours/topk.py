@@ -1,0 +1,199 @@
+"""Exact top-k in blocks: the k best documents of every query, never the whole queries x documents matrix.
+
+Documents go by in blocks; for each, all queries go by in chunks, so that a block is brought to float32 and normalised
+once. A block's best are merged into the running best, so memory is one block of scores beside the result. Equal
+scores are ordered by position: the lower document index first, also where the tie lies across the k-th place.
+torch.topk promises neither, so its choice is checked against the (k+1)-th score and redone for the rows where the two
+are equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from pairspace.errors import FeatureError, PairspaceError, ShapeError
+from pairspace.neighbours.similarity import check_shapes, check_similarity, normalise
+
+__all__ = ["Ranking", "top_k"]
+
+_CHUNK = 1024  # queries a block of scores
+_BLOCK = 16_384  # documents a block of scores: 64 MiB of float32 with the chunk above
+_CELLS = _CHUNK * _BLOCK
+
+
+class Ranking(NamedTuple):
+    """The best documents of each query, best first; a row with fewer than k is filled with index -1, score -inf."""
+
+    scores: np.ndarray  # float32 (queries, k)
+    indices: np.ndarray  # int64 (queries, k)
+
+
+def top_k(
+    queries: Any,
+    documents: Any,
+    k: int,
+    *,
+    similarity: str = "cosine",
+    owners: np.ndarray | None = None,
+    chunk: int = _CHUNK,
+    device: str | torch.device | None = None,
+) -> Ranking:
+    """The k most similar documents of each query; exact.
+
+    Args:
+        queries: (n, dim) NumPy array (a memory-mapped one is read block by block), torch tensor or CSR matrix.
+        documents: (m, dim), likewise; CSR where the queries are, and then a document that shares no column with the
+            query is not found at all.
+        k: how many a query; with fewer documents the rows are filled up (index -1, score -inf).
+        similarity: "cosine" or "dot".
+        owners: (m,) non-decreasing ids 0, 1, ...: the rows of one id are passages of one document, whose score is
+            that of its best passage. The ranking then holds owners.
+        chunk: queries in a block of scores.
+        device: where dense products are taken; default: where the queries are.
+
+    Returns:
+        A `Ranking`; equal scores are ordered by document index, lower first.
+
+    Raises:
+        ShapeError: dimensions differ, or `owners` does not fit.
+        FeatureError: NaN in the vectors.
+        PairspaceError: k below 1, an unknown similarity, or only one side is CSR.
+    """
+    check_similarity(similarity)
+    if k < 1 or chunk < 1:
+        raise PairspaceError(f"top_k needs k and chunk of at least 1, got k={k}, chunk={chunk}")
+    check_shapes(queries, documents, ("queries", "documents"))
+    if owners is not None:
+        owners = _checked_owners(owners, documents.shape[0])
+    if sparse.issparse(queries) != sparse.issparse(documents):
+        raise PairspaceError("queries and documents must both be dense or both be CSR matrices")
+    if sparse.issparse(queries):
+        return _sparse_top_k(queries, documents, k, similarity, owners, chunk)
+    where = torch.device(device) if device is not None else _device(queries)
+    unit = similarity == "cosine"
+    best = _Best(queries.shape[0], k, where)
+    asked = _dense(queries, slice(None), unit, where) if _device(queries) == where else None
+    for start, stop in _document_blocks(documents.shape[0], owners):
+        block = _dense(documents, slice(start, stop), unit, where).T
+        for first in range(0, queries.shape[0], chunk):
+            rows = slice(first, min(first + chunk, queries.shape[0]))
+            chosen = asked[rows] if asked is not None else _dense(queries, rows, unit, where)
+            best.update(rows, *_owned(chosen @ block, start, stop, owners))
+    return best.ranking()
+
+
+class _Best:
+    """The best k of each query among the blocks seen so far."""
+
+    def __init__(self, queries: int, k: int, device: torch.device) -> None:
+        self.k = k
+        self.scores = torch.full((queries, k), -torch.inf, device=device)
+        self.indices = torch.full((queries, k), -1, dtype=torch.int64, device=device)
+
+    def update(self, rows: slice, block: torch.Tensor, start: int) -> None:
+        """Merge a block of scores (rows, width) whose first column is document `start`; blocks come in index order."""
+        scores, columns = _block_top_k(block, self.k)
+        # Stable: what is here already has lower indices, and both lists are in tie order.
+        scores = torch.cat([self.scores[rows], scores], 1)
+        indices = torch.cat([self.indices[rows], columns + start], 1)
+        scores, order = torch.sort(scores, dim=1, descending=True, stable=True)
+        self.scores[rows] = scores[:, : self.k]
+        self.indices[rows] = indices.gather(1, order[:, : self.k])
+
+    def ranking(self) -> Ranking:
+        """The result, checked for NaN (which sorts above every number, so it cannot hide)."""
+        bad = torch.isnan(self.scores).any(1)
+        if bool(bad.any()):
+            row = int(bad.nonzero()[0])
+            raise FeatureError(f"the similarities of query {row} are not numbers: its vector or a document's holds NaN")
+        indices = torch.where(torch.isneginf(self.scores), -1, self.indices)
+        return Ranking(self.scores.cpu().numpy(), indices.cpu().numpy())
+
+
+def _block_top_k(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Best k of each row in tie order: scores and columns."""
+    width = block.shape[1]
+    scores, columns = torch.topk(block, min(k + 1, width), dim=1)
+    if width > k:
+        # Tied across the k-th place: take the lowest columns of those equal to it.
+        tied = ((scores[:, k - 1] == scores[:, k]) & ~torch.isneginf(scores[:, k])).nonzero()[:, 0]
+        scores, columns = scores[:, :k], columns[:, :k].contiguous()
+        for row in tied.tolist():
+            last = scores[row, k - 1]
+            above = (block[row] > last).nonzero()[:, 0]
+            columns[row] = torch.cat([above, (block[row] == last).nonzero()[: k - len(above), 0]])
+    columns = columns.sort(1).values
+    scores, order = torch.sort(block.gather(1, columns), dim=1, descending=True, stable=True)
+    return scores, columns.gather(1, order)
+
+
+def _sparse_top_k(
+    queries: Any, documents: Any, k: int, similarity: str, owners: np.ndarray | None, chunk: int
+) -> Ranking:
+    """Top-k of CSR matrices. Columns may be hashes (2^32 of them), so those in use are numbered first."""
+    if similarity == "cosine":
+        queries, documents = normalise(queries), normalise(documents)
+    terms, columns = np.unique(documents.indices, return_inverse=True)
+    shape = (documents.shape[0], len(terms))
+    by_term = sparse.csr_array((documents.data, columns.astype(np.int32), documents.indptr), shape=shape).T.tocsr()
+    queries = _known_columns(queries, terms)
+    best = _Best(queries.shape[0], k, torch.device("cpu"))
+    rows_a_block = max(1, min(chunk, _CELLS // max(1, documents.shape[0])))
+    for first in range(0, queries.shape[0], rows_a_block):
+        rows = slice(first, min(first + rows_a_block, queries.shape[0]))
+        product = (queries[rows] @ by_term).tocoo()
+        block = np.full(product.shape, -np.inf, np.float32)
+        block[product.row, product.col] = product.data
+        best.update(rows, *_owned(torch.from_numpy(block), 0, documents.shape[0], owners))
+    return best.ranking()
+
+
+def _known_columns(matrix: Any, terms: np.ndarray) -> Any:
+    """The matrix with its columns numbered as in `terms` (sorted); entries of other columns left out."""
+    at = np.minimum(np.searchsorted(terms, matrix.indices), max(0, len(terms) - 1))
+    known = terms[at] == matrix.indices if len(terms) else np.zeros(len(matrix.indices), bool)
+    starts = np.concatenate([[0], np.cumsum(known)])[matrix.indptr]
+    return sparse.csr_array((matrix.data[known], at[known], starts), shape=(matrix.shape[0], len(terms)))
+
+
+def _owned(scores: torch.Tensor, start: int, stop: int, owners: np.ndarray | None) -> tuple[torch.Tensor, int]:
+    """Scores of documents from scores of rows, and the first document's index."""
+    if owners is None:
+        return scores, start
+    mine = owners[start:stop]
+    first = int(mine[0])
+    target = torch.from_numpy(mine - first).to(scores.device).expand_as(scores)
+    best = scores.new_full((scores.shape[0], int(mine[-1]) - first + 1), -torch.inf)
+    return best.scatter_reduce_(1, target, scores, "amax"), first
+
+
+def _document_blocks(count: int, owners: np.ndarray | None) -> list[tuple[int, int]]:
+    """Cuts of 0..count into blocks; never between two rows of one owner."""
+    cuts = list(range(0, count, _BLOCK))
+    if owners is not None:
+        cuts = sorted({int(np.searchsorted(owners, owners[cut])) for cut in cuts})
+    return list(zip(cuts, [*cuts[1:], count], strict=True))
+
+
+def _checked_owners(owners: np.ndarray, rows: int) -> np.ndarray:
+    owners = np.ascontiguousarray(owners, dtype=np.int64)
+    if owners.shape != (rows,) or (rows and (owners[0] < 0 or np.any(np.diff(owners) < 0))):
+        raise ShapeError(f"owners must be {rows} ids that never fall (one a document row), got shape {owners.shape}")
+    return owners
+
+
+def _device(x: Any) -> torch.device:
+    return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
+
+
+def _dense(x: Any, rows: slice, unit: bool, device: torch.device) -> torch.Tensor:
+    part = x[rows]
+    if not isinstance(part, torch.Tensor):
+        part = np.ascontiguousarray(part, dtype=np.float32)
+        part = torch.from_numpy(part if part.flags.writeable else part.copy())
+    part = part.detach().to(device=device, dtype=torch.float32)
+    return normalise(part) if unit else part
