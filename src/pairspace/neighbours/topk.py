@@ -176,7 +176,7 @@ def _document_blocks(count: int, owners: np.ndarray | None) -> list[tuple[int, i
     cuts = list(range(0, count, _BLOCK))
     if owners is not None:
         cuts = sorted({int(np.searchsorted(owners, owners[cut])) for cut in cuts})
-    return list(zip(cuts, [*cuts[1:], count], strict=True))
+    return list(zip(cuts, [*cuts[1:], count][: len(cuts)], strict=True))
 
 
 def _checked_owners(owners: np.ndarray, rows: int) -> np.ndarray:

@@ -33,8 +33,8 @@ STOPWORDS: dict[str, frozenset[str]] = {
         "english": "a an and are as at be but by for if in into is it no not of on or such that the their then there "
         "these they this to was will with",
         "german": "aber als am an auch auf aus bei das dass dem den der des die durch ein eine einem einen einer eines "
-        "er es für hat im in ist mit nach nicht noch nur oder sich sie sind so um und von vom vor war werden wie wird zu "
-        "zum zur über",
+        "er es für hat im in ist mit nach nicht noch nur oder sich sie sind so um und von vom vor war werden wie wird "
+        "zu zum zur über",
         "french": "a au aux avec ce ces cette d dans de des du elle en est et il ils l la le les leur n ne on ou "
         "par pas pour qu que qui s sa se ses son sont sur un une",
         "italian": "a ad al alla alle anche che ci come con da dal dalla dei del della delle di e è gli ha i il in l "
