@@ -1,0 +1,74 @@
+"""pairspace: pairs in, one space out.
+
+`import pairspace as ps` is quick: what is asked of it is loaded when it is asked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bm25": "neighbours",
+    "Corpus": "data",
+    "FeatureCache": "features",
+    "Hit": "index",
+    "History": "training",
+    "Index": "index",
+    "Pairs": "data",
+    "PairspaceError": "errors",
+    "Report": "evaluation",
+    "Space": "space",
+    "TrainingOptions": "training",
+    "compare_runs": "evaluation",
+    "evaluate": "evaluation",
+    "load_encoder": "encoders",
+    "read_beir": "data",
+    "read_corpus": "data",
+    "read_pairs": "data",
+    "read_qrels": "data",
+    "read_queries": "data",
+    "read_run": "data",
+    "read_table": "data",
+    "sample_path": "data",
+    "write_run": "data",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from pairspace.data import (
+        Corpus,
+        Pairs,
+        read_beir,
+        read_corpus,
+        read_pairs,
+        read_qrels,
+        read_queries,
+        read_run,
+        read_table,
+        sample_path,
+        write_run,
+    )
+    from pairspace.encoders import load_encoder
+    from pairspace.errors import PairspaceError
+    from pairspace.evaluation import Report, compare_runs, evaluate
+    from pairspace.features import FeatureCache
+    from pairspace.index import Hit, Index
+    from pairspace.neighbours import Bm25
+    from pairspace.space import Space
+    from pairspace.training import History, TrainingOptions
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pairspace' has no attribute '{name}'")
+    value = getattr(import_module(f"pairspace.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

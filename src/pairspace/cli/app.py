@@ -1,0 +1,47 @@
+"""The list of verbs, and what becomes of errors: one or two lines on standard error and code 2, never a traceback.
+
+Verbs import what they need when they run, so that `pairspace --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pairspace.cli.cache import cache_app
+from pairspace.cli.compare import compare
+from pairspace.cli.demo import demo
+from pairspace.cli.encode import encode
+from pairspace.cli.evaluate import evaluate
+from pairspace.cli.index import index
+from pairspace.cli.info import info
+from pairspace.cli.search import search
+from pairspace.cli.train import train
+from pairspace.errors import PairspaceError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Pairs in, one space out: train projectors on cached features, measure, index and search.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (train, evaluate, compare, index, search, encode, info, demo):
+    app.command()(verb)
+app.add_typer(cache_app, name="cache")
+
+
+def main() -> None:
+    """Run the command line; the package's console script."""
+    try:
+        app()
+    except PairspaceError as error:
+        print(f"pairspace: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)

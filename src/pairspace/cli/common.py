@@ -1,0 +1,104 @@
+"""What several verbs share: options given once or once a side, and output for people or machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pairspace.errors import PairspaceError
+
+if TYPE_CHECKING:
+    from pairspace.data import Pairs
+    from pairspace.features import FeatureCache
+
+__all__ = [
+    "Device",
+    "Json",
+    "NoCache",
+    "Sides",
+    "SkipBad",
+    "chosen_cache",
+    "one_or_per_side",
+    "parse_size",
+    "print_json",
+    "read_sides",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Do not keep or reuse features on disk.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used, and count them.")]
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
+Sides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--side", help="A side and its column: title=short_en (or just a column's name). Give it once a side."
+    ),
+]
+
+
+def parse_sides(values: Sequence[str] | None) -> dict[str, str] | None:
+    """`["title=short_en", "body"]` to `{"title": "short_en", "body": "body"}`."""
+    if not values:
+        return None
+    pairs = [value.partition("=") for value in values]
+    return {name: column or name for name, _, column in pairs}
+
+
+def read_sides(
+    paths: Sequence[Path],
+    sides: Sequence[str] | None,
+    *,
+    group: str | None = None,
+    id: str | None = None,
+    skip_bad: bool = False,
+) -> Pairs:
+    """Read pairs as the options say."""
+    from pairspace.data import read_pairs
+
+    return read_pairs(list(paths), sides=parse_sides(sides), group=group, id=id, skip_bad=skip_bad)
+
+
+def one_or_per_side(values: Sequence[str] | None, sides: Sequence[str], option: str) -> Any:
+    """`["minilm"]` to `"minilm"`, `["title=minilm", "body=folder"]` to a mapping; a path may hold a "=" of its own."""
+    if not values:
+        return None
+    named = [value.partition("=") for value in values if value.partition("=")[0] in sides and "=" in value]
+    if len(named) == len(values):
+        missing = [side for side in sides if side not in {name for name, _, _ in named}]
+        if missing:
+            raise PairspaceError(f"{option} is given a side at a time, but not for {', '.join(missing)}")
+        return {name: value for name, _, value in named}
+    if len(values) > 1:
+        raise PairspaceError(
+            f"give {option} once, or once a side as {sides[0]}=VALUE; the sides are {', '.join(sides)}"
+        )
+    return values[0]
+
+
+def chosen_cache(no_cache: bool) -> FeatureCache | bool:
+    """What `Space` takes as its cache."""
+    return not no_cache
+
+
+def parse_size(text: str) -> int:
+    """`20GB` to bytes; KB, MB, GB and TB are powers of 1,000.
+
+    Raises:
+        PairspaceError: not a size.
+    """
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    number = text.strip().upper().rstrip("BKMGT")
+    unit = text.strip().upper()[len(number) :]
+    try:
+        return int(float(number) * units[unit])
+    except (KeyError, ValueError):
+        raise PairspaceError(f"'{text}' is not a size: write it as 500MB or 20GB") from None
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

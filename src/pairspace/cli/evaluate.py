@@ -1,0 +1,60 @@
+"""`pairspace evaluate`: how good a space is, beside BM25 and the encoders as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, read_sides
+from pairspace.errors import PairspaceError
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    space: Annotated[str, typer.Argument(help="Folder of a space.")],
+    pairs: Annotated[list[Path] | None, typer.Option(help="Test pairs.")] = None,
+    side: Sides = None,
+    corpus: Annotated[Path | None, typer.Option(help="Documents: JSONL, Parquet, CSV, TSV or TREC.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Queries, in the same formats.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Judgements: BEIR TSV or TREC.")] = None,
+    beir: Annotated[Path | None, typer.Option(help="A BEIR folder, instead of the three above.")] = None,
+    split: Annotated[str, typer.Option(help="Which qrels of the BEIR folder.")] = "test",
+    passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
+    runs: Annotated[Path | None, typer.Option(help="Folder to write TREC runs and qrels to.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the report to, as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    device: Device = None,
+    no_cache: NoCache = False,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a space on pairs, or on a corpus with queries and judgements."""
+    from pairspace.data import read_beir, read_corpus, read_qrels, read_queries
+    from pairspace.data.files import atomic_file
+    from pairspace.evaluation import evaluate as measure
+    from pairspace.space import Space
+
+    three = (corpus, queries, qrels)
+    if sum((pairs is not None, beir is not None, any(three))) != 1 or any(three) != all(three):
+        raise PairspaceError("give either --pairs, or --corpus with --queries and --qrels, or --beir")
+    loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
+    settings = {"passages": passages, "seed": seed}
+    if pairs is not None:
+        report = measure(loaded, read_sides(pairs, side, skip_bad=skip_bad), **settings)
+    else:
+        if beir is not None:
+            documents, questions, judged = read_beir(beir, split)
+        else:
+            assert corpus and queries and qrels  # for the type checker: all three were seen to be given
+            documents = read_corpus(corpus, skip_bad=skip_bad)
+            questions, judged = read_queries(queries, skip_bad=skip_bad), read_qrels(qrels)
+        report = measure(loaded, corpus=documents, queries=questions, qrels=judged, **settings)
+    if runs is not None:
+        report.save_runs(runs)
+    if output is not None:
+        with atomic_file(output) as temporary:
+            temporary.write_text(report.to_json() + "\n", encoding="utf-8")
+    print(report.to_json() if as_json else report)

@@ -1,0 +1,78 @@
+"""`pairspace info`: what a space, an index or the cache is, where from, how big."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pairspace.cli.cache import cache_info, print_cache
+from pairspace.cli.common import Json, print_json
+from pairspace.errors import PairspaceError
+
+__all__ = ["info"]
+
+
+def info(
+    target: Annotated[str, typer.Argument(help="Folder of a space or an index, or the word 'cache'.")],
+    as_json: Json = False,
+) -> None:
+    """Say what something is, where it comes from and how big it is."""
+    path = Path(target)
+    if target == "cache" and not path.exists():
+        result = cache_info()
+        print_json(result) if as_json else print_cache(result)
+        return
+    if (path / "manifest.json").is_file():
+        from pairspace.index import Index
+
+        with Index.open(path) as index:
+            result = {"kind": "index", **index.info()}
+    elif (path / "config.json").is_file():
+        result = _space(path)
+    else:
+        raise PairspaceError(f"{target}: neither a space nor an index, nor the word 'cache'")
+    print_json(result) if as_json else _print(result)
+
+
+def _space(path: Path) -> dict[str, Any]:
+    from pairspace.space import Space
+
+    space = Space.from_pretrained(path, device="cpu")
+    sides = {}
+    for side in space.sides:
+        part = space.part(side)
+        sides[side] = {
+            "role": "query" if side == space.query_side else "document",
+            "encoder": part.encoder.name,
+            "layers": " ".join(part.layers),
+            "features": sum(part.blocks),
+            "projector": part.projector.kind,
+            "parameters": sum(p.numel() for p in part.projector.parameters()),
+        }
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return {
+        "kind": "space",
+        "name": space.name,
+        "fingerprint": space.fingerprint,
+        "dimension": space.dimension,
+        "trained": space.trained,
+        "sides": sides,
+        "temperature": round(space.temperature.value, 4),
+        "fusion_weight": space.fusion_weight,
+        "language": space.language,
+        "bytes": size,
+        "record": space.record,
+    }
+
+
+def _print(value: Any, indent: int = 0) -> None:
+    width = max(len(str(name)) for name in value)
+    for name, one in value.items():
+        if isinstance(one, dict) and one:
+            print(f"{'':{indent}}{name}")
+            _print(one, indent + 2)
+        else:
+            shown = f"{one / 1e6:,.1f} MB" if name == "bytes" else f"{one:,}" if isinstance(one, int) else one
+            print(f"{'':{indent}}{name:<{width}}  {shown}")

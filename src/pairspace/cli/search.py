@@ -1,0 +1,77 @@
+"""`pairspace search`: ask an index."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pairspace.cli.common import Device, Json, print_json
+from pairspace.errors import PairspaceError
+
+__all__ = ["search"]
+
+
+class Mode(StrEnum):
+    """What to search by."""
+
+    dense = "dense"
+    bm25 = "bm25"
+    hybrid = "hybrid"
+
+
+def search(
+    index: Annotated[Path, typer.Argument(help="Folder of an index.")],
+    query: Annotated[list[str], typer.Argument(help="What to look for; several are searched at once.")],
+    k: Annotated[int, typer.Option("-k", help="Hits a query.")] = 10,
+    mode: Annotated[Mode, typer.Option(help="By meaning, by words, or both.")] = Mode.dense,
+    filter: Annotated[
+        list[str] | None, typer.Option(help="Keep items whose field has this value: section=games.")
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="The space, where it is no longer where the index was made.")
+    ] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Search an index."""
+    from pairspace.index import Index
+    from pairspace.space import Space
+
+    loaded = Space.from_pretrained(space, device=device) if space is not None else None
+    with Index.open(index, loaded) as opened:
+        found = opened.search(list(query), k=k, mode=mode.value, filter=_filters(filter))
+    if as_json:
+        print_json(
+            [
+                {"query": one, "hits": [{"id": h.id, "score": h.score, "payload": h.payload} for h in hits]}
+                for one, hits in zip(query, found, strict=True)
+            ]
+        )
+        return
+    for one, hits in zip(query, found, strict=True):
+        if len(query) > 1:
+            print(f"\n{one}")
+        for rank, hit in enumerate(hits, 1):
+            text = str(hit.payload.get("text", "")).replace("\n", " ")
+            print(f"{rank:>3}  {hit.score:.3f}  {hit.id}  {textwrap.shorten(text, 80, placeholder=' ...')}")
+
+
+def _filters(values: list[str] | None) -> dict[str, Any] | None:
+    """`section=games` to `{"section": "games"}`; a value that is JSON (a number, a list, a range) is read as such."""
+    if not values:
+        return None
+    filters: dict[str, Any] = {}
+    for value in values:
+        field, equals, wanted = value.partition("=")
+        if not equals:
+            raise PairspaceError(f"--filter {value}: write field=value")
+        try:
+            filters[field] = json.loads(wanted)
+        except ValueError:
+            filters[field] = wanted
+    return filters

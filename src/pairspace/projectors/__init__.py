@@ -1,0 +1,17 @@
+"""Feature vector in, vector in the space out: one projector a file, and the starts that keep what the encoders know."""
+
+from pairspace.projectors.create import create_projector, projector_kinds
+from pairspace.projectors.identity import IdentityProjector
+from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.residual import ResidualProjector
+from pairspace.projectors.start import align, start_at_identity
+
+__all__ = [
+    "IdentityProjector",
+    "LinearProjector",
+    "ResidualProjector",
+    "align",
+    "create_projector",
+    "projector_kinds",
+    "start_at_identity",
+]

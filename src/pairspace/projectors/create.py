@@ -1,0 +1,43 @@
+"""The list of projectors, by name. A new one is one new file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from pairspace.errors import PairspaceError
+from pairspace.projectors.identity import IdentityProjector
+from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.residual import ResidualProjector
+
+__all__ = ["create_projector", "projector_kinds"]
+
+_KINDS: dict[str, type[nn.Module]] = {
+    "identity": IdentityProjector,
+    "linear": LinearProjector,
+    "residual": ResidualProjector,
+}
+
+
+def projector_kinds() -> tuple[str, ...]:
+    """The names `create_projector` knows."""
+    return tuple(_KINDS)
+
+
+def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **options: Any) -> nn.Module:
+    """Build a projector.
+
+    Args:
+        kind: one of `projector_kinds()`.
+        blocks: dimension of each layer's block in the features; the last layer stands at the end.
+        dimension: of the space.
+        **options: what that kind takes besides.
+
+    Raises:
+        PairspaceError: the kind is unknown.
+    """
+    if kind not in _KINDS:
+        raise PairspaceError(f"unknown projector '{kind}': choose one of {', '.join(_KINDS)}")
+    return _KINDS[kind](blocks, dimension, **options)

@@ -1,0 +1,39 @@
+"""The identity: the last layer as it is. Trains nothing, and is the yardstick every trained projector is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from pairspace.errors import ShapeError
+
+__all__ = ["IdentityProjector"]
+
+
+class IdentityProjector(nn.Module):
+    """Passes the block of the last layer through.
+
+    Args:
+        blocks: dimension of each layer's block in the features; the last layer stands at the end.
+        dimension: must equal the last block's.
+    """
+
+    kind = "identity"
+
+    def __init__(self, blocks: Sequence[int], dimension: int) -> None:
+        super().__init__()
+        if dimension != blocks[-1]:
+            raise ShapeError(
+                f"an identity projector keeps the encoder's {blocks[-1]} dimensions, but the space has {dimension}; "
+                "use projector='linear' where the sides' encoders differ in dimension"
+            )
+        self.blocks, self.dimension = tuple(blocks), dimension
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (n, sum of blocks) to vectors (n, dimension), not normalised."""
+        return features[:, -self.dimension :]
+
+    def settings(self) -> dict[str, object]:
+        """What `create_projector` needs to build it again."""
+        return {"kind": self.kind, "blocks": list(self.blocks), "dimension": self.dimension}

@@ -1,0 +1,161 @@
+"""From pairs to trained projectors: split, features, start, train, and the weight of the fusion with BM25."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pairspace.data import Pairs
+from pairspace.errors import DataError, SpaceError
+from pairspace.neighbours import Bm25, learn_weight, top_k
+from pairspace.projectors import align, start_at_identity
+from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
+from pairspace.training.watch import check_codes
+
+if TYPE_CHECKING:
+    from pairspace.space.model import Space
+
+__all__ = ["fit"]
+
+ALIGN_ON = 20_000  # pairs that two encoders of different origin are aligned on before training
+FUSION_DEPTH = 100
+
+
+def fit(
+    space: Space,
+    pairs: Pairs,
+    *,
+    validation: float | Pairs | None,
+    options: TrainingOptions,
+    checkpoint: Path | None,
+    resume: bool,
+    progress: bool | None,
+) -> History:
+    """Train a space; see `Space.fit`."""
+    query, document = space.query_side, space.document_side
+    for side in (query, document):
+        if side not in pairs.sides:
+            raise SpaceError(f"the pairs have the sides {', '.join(pairs.sides)}, the space needs '{side}'")
+    pairs, held_out, notes = _hold_out(pairs, validation, options.seed)
+    towers, codes = _towers(space, pairs, progress)
+    check_codes(codes)
+    if not space.started:
+        _start(space, towers, codes, options.seed)
+    watched = None
+    if held_out is not None:
+        watched = Validation(*(parts := _towers(space, held_out, progress))[0], parts[1])
+    if space.trainable:
+        history = train(
+            *towers,
+            codes,
+            temperature=space.temperature,
+            options=options,
+            validation=watched,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=progress,
+        )
+        space.trained = True
+    else:
+        history = _untrained(watched)
+    history.notes = notes + history.notes
+    if watched is not None and held_out is not None:
+        space.fusion_weight = _fusion_weight(space, held_out, watched)
+    space.record = {
+        "pairs": len(pairs),
+        "validation_pairs": len(held_out) if held_out is not None else 0,
+        "source": pairs.source,
+        "options": options.to_dict(),
+        "best_epoch": history.best_epoch,
+        "before": history.records[0] if history.records else {},
+        "after": next((r for r in history.records if r["epoch"] == history.best_epoch), {}),
+    }
+    return history
+
+
+def _hold_out(pairs: Pairs, validation: float | Pairs | None, seed: int) -> tuple[Pairs, Pairs | None, list[str]]:
+    if validation is None or validation == 0:
+        return pairs, None, []
+    if isinstance(validation, Pairs):
+        return pairs, validation, []
+    try:
+        rest, held_out = pairs.split(test=validation, seed=seed)
+    except DataError as error:
+        return pairs, None, [f"no validation split: {error}"]
+    if len(rest) < 2:
+        return pairs, None, ["no validation split: too few pairs to spare any"]
+    return rest, held_out, []
+
+
+def _towers(
+    space: Space, pairs: Pairs, progress: bool | None
+) -> tuple[tuple[FrozenTower, FrozenTower], tuple[np.ndarray, np.ndarray]]:
+    """A tower over the distinct items of each side, and each pair's rows in them."""
+    towers, codes = [], []
+    for side in (space.query_side, space.document_side):
+        part = space.part(side)
+        if part.encoder.modality in ("row", "id"):
+            keys = space.items(pairs, side)
+            towers.append(FrozenTower(space.features(keys, side), part.projector, device=space.device))
+            codes.append(np.arange(len(pairs)))
+        else:
+            distinct, rows = pairs.unique(side)
+            features = space.features(distinct, side, progress=progress)
+            towers.append(FrozenTower(features, part.projector, device=space.device))
+            codes.append(rows)
+    return (towers[0], towers[1]), (codes[0], codes[1])
+
+
+def _start(
+    space: Space,
+    towers: tuple[FrozenTower, FrozenTower],
+    codes: tuple[np.ndarray, np.ndarray],
+    seed: int,
+) -> None:
+    """Put the projectors where they do least harm, and remember that as the state before training."""
+    query, document = space.part(space.query_side), space.part(space.document_side)
+    related = query.encoder.fingerprint == document.encoder.fingerprint or query.encoder.name == document.encoder.name
+    if query.projector.kind == "identity" or document.projector.kind == "identity":
+        related = True
+    if related and all(p.blocks[-1] == space.dimension for p in (query, document)):
+        for part in (query, document):
+            if part.projector.kind != "identity":
+                start_at_identity(part.projector)
+    else:
+        rows = np.random.default_rng(seed).permutation(len(codes[0]))[:ALIGN_ON]
+        last = [
+            torch.from_numpy(tower.features.rows(code[rows])[:, -part.blocks[-1] :])
+            for tower, code, part in zip(towers, codes, (query, document), strict=True)
+        ]
+        align(query.projector.cpu(), document.projector.cpu(), *last)
+        for part in (query, document):
+            part.projector.to(space.device)
+    space.keep_start()
+
+
+def _untrained(watched: Validation | None) -> History:
+    record: dict[str, Any] = {"epoch": 0}
+    if watched is not None:
+        score = watched.score()
+        record |= {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
+    return History([record], notes=["identity projectors: there is nothing to train, the space is the encoder's own"])
+
+
+def _fusion_weight(space: Space, held_out: Pairs, watched: Validation) -> float | None:
+    """The weight of the space beside BM25 that ranks the held-out pairs best; None where the items are no texts."""
+    texts = []
+    for side in (space.query_side, space.document_side):
+        distinct, _ = held_out.unique(side)
+        if space.part(side).encoder.modality != "text":
+            return None
+        texts.append(distinct.to_pylist())
+    queries, documents = watched.vectors()
+    depth = min(FUSION_DEPTH, len(documents))
+    lexical = Bm25(language=space.language).fit(texts[1]).search(texts[0], depth)
+    order = np.lexsort((watched.codes[1], watched.codes[0]))
+    left, right = watched.codes[0][order], watched.codes[1][order]
+    relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
+    return learn_weight(top_k(queries, documents, depth), lexical, relevant)

@@ -1,0 +1,190 @@
+"""A space as a folder, and back.
+
+    config.json              what it is: sides, layers, projectors, settings, how it was trained, and a checksum of every file
+    projectors.safetensors   the projectors, and the state they started from
+    encoders/<n>/            each distinct encoder once
+    README.md                the model card
+    modules.json, ...        the same model as sentence-transformers reads it
+
+The folder is written under another name and renamed, so there is never half a space. Loading checks every file against
+its checksum first; weights are safetensors only.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pairspace.data.files import atomic_folder
+from pairspace.encoders import load_encoder
+from pairspace.errors import SpaceError
+from pairspace.features import FeatureCache
+from pairspace.projectors import create_projector
+from pairspace.space.card import model_card
+from pairspace.space.sentence import write_sentence_layout
+from pairspace.space.side import Side
+
+if TYPE_CHECKING:
+    from pairspace.space.model import Space
+
+__all__ = ["load_space", "save_space"]
+
+CONFIG = "config.json"
+WEIGHTS = "projectors.safetensors"
+FORMAT = 1
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def save_space(space: Space, path: Path) -> None:
+    """Write a space to a folder; an older space there is replaced, anything else is left alone and refused.
+
+    Raises:
+        StorageError: the disk is full, or the folder holds something that is no space.
+    """
+    with atomic_folder(path, overwrite=True, marker=CONFIG) as folder:
+        encoders: dict[int, str] = {}
+        projectors: dict[int, str] = {}
+        tensors: dict[str, Tensor] = {"temperature/log_scale": space.temperature.log_scale.detach().cpu().clone()}
+        sides: dict[str, Any] = {}
+        for side in space.sides:
+            part = space.part(side)
+            if id(part.encoder) not in encoders:
+                encoders[id(part.encoder)] = f"encoders/{len(encoders)}"
+                part.encoder.save(folder / encoders[id(part.encoder)])
+            key = projectors.setdefault(id(part.projector), str(len(projectors)))
+            for state, module in (("trained", part.projector), ("start", part.start)):
+                for name, value in module.state_dict().items():
+                    tensors[f"{state}/{key}/{name}"] = value.detach().cpu().contiguous().clone()
+            sides[side] = {
+                "encoder": encoders[id(part.encoder)],
+                "encoder_name": part.encoder.name,
+                "encoder_settings": part.encoder.settings(),
+                "layers": list(part.layers),
+                "projector": part.projector.settings(),
+                "projector_key": key,
+            }
+        save_file(tensors, folder / WEIGHTS)
+        (folder / "README.md").write_text(model_card(space), encoding="utf-8")
+        write_sentence_layout(space, folder, encoders={side: sides[side]["encoder"] for side in sides})
+        config = {
+            "format": FORMAT,
+            "library": "pairspace",
+            "name": space.name,
+            "fingerprint": space.fingerprint,
+            "query_side": space.query_side,
+            "dimension": space.dimension,
+            "language": space.language,
+            "fusion_weight": space.fusion_weight,
+            "started": space.started,
+            "trained": space.trained,
+            "sides": sides,
+            "record": space.record,
+            "files": _checksums(folder),
+        }
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_space(
+    kind: type[Space],
+    path: str | Path,
+    *,
+    device: str | None,
+    cache: FeatureCache | None,
+    trust_remote_code: bool,
+) -> Space:
+    """Read a space from a folder or a hub; see `Space.from_pretrained`."""
+    folder = _local(path)
+    config = _config(folder)
+    _check_files(folder, config)
+    tensors = load_file(folder / WEIGHTS)
+    encoders: dict[str, Any] = {}
+    modules: dict[str, tuple[Any, Any]] = {}
+    parts: dict[str, Side] = {}
+    for side, saved in config["sides"].items():
+        where = saved["encoder"]
+        if where not in encoders:
+            settings = saved["encoder_settings"]
+            encoders[where] = load_encoder(
+                str(folder / where), device=device, trust_remote_code=trust_remote_code, **settings
+            )
+            encoders[where].name = saved["encoder_name"]
+        key = saved["projector_key"]
+        if key not in modules:
+            trained = create_projector(**saved["projector"])
+            start = copy.deepcopy(trained)
+            for state, module in (("trained", trained), ("start", start)):
+                prefix = f"{state}/{key}/"
+                module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+            modules[key] = trained, start.eval()
+        parts[side] = Side(encoders[where], tuple(saved["layers"]), *modules[key])
+    space = kind(parts, query_side=config["query_side"], name=config["name"], language=config["language"], cache=cache)
+    space.temperature.log_scale.data.copy_(tensors["temperature/log_scale"])
+    space.fusion_weight, space.record = config["fusion_weight"], config["record"]
+    space.started, space.trained = config["started"], config["trained"]
+    for part in parts.values():
+        part.start.to(space.device)
+    if space.fingerprint != config["fingerprint"]:
+        raise SpaceError(
+            f"{folder}: the loaded space has the fingerprint {space.fingerprint}, its config says {config['fingerprint']}: "
+            "an encoder or a setting is not the one it was saved with"
+        )
+    return space
+
+
+def _local(path: str | Path) -> Path:
+    """The folder itself, or a snapshot of it from a model hub."""
+    folder = Path(path)
+    if folder.exists() or not _hub_name(str(path)):
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(path)))
+    except Exception as error:
+        raise SpaceError(f"{path}: no such folder here, and no such space on the model hub ({error})") from error
+
+
+def _hub_name(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        what = "no such folder" if not folder.exists() else f"no {CONFIG} in it"
+        raise SpaceError(f"{folder}: not a space ({what}); 'pairspace train' or Space.save_pretrained makes one")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SpaceError(f"{path}: not readable as JSON ({error})") from error
+    if config.get("library") != "pairspace":
+        raise SpaceError(f"{folder}: holds some other model, not a pairspace space; name it as an encoder instead")
+    if config["format"] > FORMAT:
+        raise SpaceError(f"{folder}: written by a newer pairspace (format {config['format']}, this one reads {FORMAT})")
+    return config
+
+
+def _check_files(folder: Path, config: dict[str, Any]) -> None:
+    for name, digest in config["files"].items():
+        path = folder / name
+        if not path.is_file():
+            pickles = [p.name for p in path.parent.glob("*") if p.suffix in PICKLES] if path.parent.is_dir() else []
+            hint = f"; {pickles[0]} is a pickle and is never read: weights are safetensors only" if pickles else ""
+            raise SpaceError(f"{folder}: the file {name} is missing{hint}")
+        if name != "README.md" and _digest(path) != digest:
+            raise SpaceError(f"{folder}: the file {name} was altered or damaged after the space was saved")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): _digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,85 @@
+"""A run that was stopped goes on where it was, bit for bit.
+
+A checkpoint is written at the end of an epoch: weights, optimiser state, the best weights so far, the state of the random
+generator, and the records. It carries a key of the settings and the pairs, so that a run never goes on with others.
+Everything is safetensors and JSON: no pickles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pairspace.data.files import atomic_file
+from pairspace.errors import TrainingError
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+NAME = "checkpoint.safetensors"
+
+
+def save_checkpoint(
+    folder: Path, *, model: nn.Module, optimizer: Optimizer, best: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> None:
+    """Write one file that holds the whole state of a run.
+
+    Args:
+        folder: made if missing; an older checkpoint there is replaced at once or not at all.
+        model: whose weights are in training.
+        optimizer: its AdamW.
+        best: the best weights so far, by name.
+        state: all else, as JSON: `key`, `epoch`, `history`, ...
+    """
+    tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"best/{k}": v for k, v in best.items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in slots.items()}
+    tensors["random"] = torch.get_rng_state()
+    folder.mkdir(parents=True, exist_ok=True)
+    blob = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"state": json.dumps(state)})
+    with atomic_file(folder / NAME) as temporary:
+        temporary.write_bytes(blob)
+
+
+def load_checkpoint(
+    folder: Path, *, model: nn.Module, optimizer: Optimizer, key: str
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Put a run back to where its checkpoint left it.
+
+    Returns:
+        The best weights so far and the rest of the state, or None if there is no checkpoint.
+
+    Raises:
+        TrainingError: the checkpoint is unreadable, or was made with other pairs or settings.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        blob = path.read_bytes()
+        tensors = load(blob)
+        state = json.loads(json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])["__metadata__"]["state"])
+    except Exception as error:
+        raise TrainingError(f"{path}: not a readable checkpoint ({error}); remove it to start anew") from error
+    if state["key"] != key:
+        raise TrainingError(f"{path}: was made with other pairs or settings; use those again, or remove it to start anew")
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        if part in parts:
+            parts[part][rest] = tensor
+    model.load_state_dict(parts["model"])
+    whole = optimizer.state_dict()
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, slot = name.partition("/")
+        slots.setdefault(int(index), {})[slot] = tensor
+    optimizer.load_state_dict({"state": slots, "param_groups": whole["param_groups"]})
+    torch.set_rng_state(tensors["random"])
+    return parts["best"], state
