@@ -1,8 +1,8 @@
 """A run that was stopped goes on where it was, bit for bit.
 
-A checkpoint is written at the end of an epoch: weights, optimiser state, the best weights so far, the state of the random
-generator, and the records. It carries a key of the settings and the pairs, so that a run never goes on with others.
-Everything is safetensors and JSON: no pickles.
+A checkpoint is written at the end of an epoch: weights, optimiser state, the best weights so far, and the records. It
+carries a key of the settings and the pairs, so that a run never goes on with others. No state of a random generator is
+needed, because the loop seeds every epoch anew. Everything is safetensors and JSON: no pickles.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pairspace.data.files import atomic_file
-from pairspace.errors import TrainingError
+from pairspace.errors import StorageError, TrainingError
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -40,9 +41,11 @@ def save_checkpoint(
     tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"best/{k}": v for k, v in best.items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in slots.items()}
-    tensors["random"] = torch.get_rng_state()
-    folder.mkdir(parents=True, exist_ok=True)
     blob = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"state": json.dumps(state)})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} could not be made for checkpoints: {error.strerror}") from error
     with atomic_file(folder / NAME) as temporary:
         temporary.write_bytes(blob)
 
@@ -51,6 +54,12 @@ def load_checkpoint(
     folder: Path, *, model: nn.Module, optimizer: Optimizer, key: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Put a run back to where its checkpoint left it.
+
+    Args:
+        folder: where `save_checkpoint` wrote.
+        model: gets the weights that were in training.
+        optimizer: gets its state back.
+        key: of this run; must equal the checkpoint's.
 
     Returns:
         The best weights so far and the rest of the state, or None if there is no checkpoint.
@@ -61,25 +70,24 @@ def load_checkpoint(
     path = folder / NAME
     if not path.exists():
         return None
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
     try:
-        blob = path.read_bytes()
-        tensors = load(blob)
-        state = json.loads(json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])["__metadata__"]["state"])
+        with safe_open(path, framework="pt") as file:
+            state: dict[str, Any] = json.loads(file.metadata()["state"])
+            for name in file.keys():  # noqa: SIM118 - not a dict
+                part, _, rest = name.partition("/")
+                parts[part][rest] = file.get_tensor(name).clone()  # the file may be replaced while these are in use
+        same = state["key"] == key
     except Exception as error:
         raise TrainingError(f"{path}: not a readable checkpoint ({error}); remove it to start anew") from error
-    if state["key"] != key:
-        raise TrainingError(f"{path}: was made with other pairs or settings; use those again, or remove it to start anew")
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition("/")
-        if part in parts:
-            parts[part][rest] = tensor
+    if not same:
+        raise TrainingError(
+            f"{path}: was made with other pairs or settings; use those again, or remove it to start anew"
+        )
     model.load_state_dict(parts["model"])
-    whole = optimizer.state_dict()
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in parts["optimizer"].items():
         index, _, slot = name.partition("/")
         slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict({"state": slots, "param_groups": whole["param_groups"]})
-    torch.set_rng_state(tensors["random"])
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return parts["best"], state

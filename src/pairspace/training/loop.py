@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from torch import Tensor, nn
 
 from pairspace.errors import TrainingError
 from pairspace.objectives import Temperature, info_nce
-from pairspace.progress import progress_bar
+from pairspace.progress import Bar, progress_bar
 from pairspace.training.checkpoint import load_checkpoint, save_checkpoint
 from pairspace.training.history import History
 from pairspace.training.options import TrainingOptions
 from pairspace.training.towers import FrozenTower
 from pairspace.training.validation import Validation
-from pairspace.training.watch import check_codes, describe_collapse, describe_loss
+from pairspace.training.watch import check_codes, describe_collapse, describe_divergence
 
 __all__ = ["train"]
 
@@ -47,7 +48,8 @@ def train(
     """Train the projectors of two towers on pairs.
 
     Args:
-        query, document: the two sides.
+        query: the tower of the side that is searched with.
+        document: the tower of the side that is searched for.
         codes: of each pair, the row of its query and of its document in the towers; equal rows are equal items and are
             never each other's negatives.
         temperature: trained along.
@@ -59,86 +61,162 @@ def train(
         after_epoch: called with the history so far.
 
     Returns:
-        The history; the towers' projectors hold the best weights.
+        The history; the towers' projectors hold the best weights, also when an exception ends the run.
 
     Raises:
         TrainingError: nothing to learn from, NaN, or a checkpoint of another run.
     """
-    options = options or TrainingOptions()
     check_codes(codes)
-    pairs = len(codes[0])
-    batch = min(options.batch_size, pairs)
-    steps = max(1, pairs // batch)
-    model = nn.ModuleList([*query.modules(), *document.modules(), temperature]).to(query.device)
-    optimizer = _optimizer(model, options)
-    schedule = _schedule(options, steps * options.epochs)
-    history, start, best = History(), 1, _weights(model)
-    stale, top = 0, -1.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        key = _key(codes, options)
-        found = load_checkpoint(checkpoint, model=model, optimizer=optimizer, key=key) if checkpoint and resume else None
-        if found is not None:
-            best, state = found
-            history = History(state["records"], state["best_epoch"], state["notes"])
-            start, stale, top = state["epoch"] + 1, state["stale"], state["top"]
-        else:
-            top = _record(history, validation, epoch=0, temperature=temperature.value)
-        total = steps * (options.epochs - start + 1)
-        with progress_bar("training", total * batch, unit="pairs", show=progress) as bar:
-            for epoch in range(start, options.epochs + 1):
-                if options.patience is not None and stale >= options.patience:
-                    break
-                began, losses = time.perf_counter(), []
-                model.train()
-                for step, rows in enumerate(_batches(pairs, batch, steps, seed=options.seed, epoch=epoch)):
-                    rate = schedule((epoch - 1) * steps + step)
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate
-                    left, right = codes[0][rows], codes[1][rows]
-                    loss = info_nce(
-                        query.vectors(left),
-                        document.vectors(right),
-                        temperature=temperature(),
-                        same=(torch.from_numpy(left).to(query.device), torch.from_numpy(right).to(query.device)),
-                    )
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    losses.append(float(loss))
-                    if not math.isfinite(losses[-1]):
-                        raise TrainingError(describe_loss(losses[-1], epoch=epoch, step=step + 1, options=options))
-                    optimizer.step()
-                    temperature.clamp_()
-                    bar.advance(batch, note=f"epoch {epoch}/{options.epochs} loss {losses[-1]:.3f}{_shown(history)}")
-                score = _record(
-                    history,
-                    validation,
-                    epoch=epoch,
-                    loss=sum(losses) / len(losses),
-                    temperature=temperature.value,
-                    learning_rate=rate,
-                    seconds=round(time.perf_counter() - began, 3),
-                    pairs_per_second=round(steps * batch / (time.perf_counter() - began)),
-                )
-                if validation is None or score > top:
-                    best, top, stale, history.best_epoch = _weights(model), score, 0, epoch
-                else:
-                    stale += 1
+    run = _Run((query, document), codes, temperature, options or TrainingOptions(), validation)
+    try:
+        if not (resume and checkpoint is not None and run.resume(checkpoint)):
+            run.record()
+        with progress_bar("training", run.pairs_left, unit="pairs", show=progress) as bar:
+            while not run.finished:
+                run.train_epoch(bar)
                 if checkpoint is not None:
-                    state = {"key": key, "epoch": epoch, "stale": stale, "top": top, "records": history.records}
-                    state |= {"best_epoch": history.best_epoch, "notes": history.notes}
-                    save_checkpoint(checkpoint, model=model, optimizer=optimizer, best=best, state=state)
+                    run.save(checkpoint)
                 if after_epoch is not None:
-                    after_epoch(history)
-    model.load_state_dict(best)
-    model.eval()
-    history.notes += [n for n in describe_collapse(query, document, history, batch) if n not in history.notes]
-    return history
+                    after_epoch(run.history)
+    finally:
+        run.put_back_best()
+    run.history.notes += describe_collapse(query, document, run.history, len(codes[0]) // run.steps)
+    return run.history
+
+
+class _Run:
+    """The state of one run: what trains, what was best so far, and how far it got."""
+
+    def __init__(
+        self,
+        towers: tuple[FrozenTower, FrozenTower],
+        codes: tuple[np.ndarray, np.ndarray],
+        temperature: Temperature,
+        options: TrainingOptions,
+        validation: Validation | None,
+    ) -> None:
+        self.towers, self.codes, self.temperature = towers, codes, temperature
+        self.options, self.validation = options, validation
+        self.device = towers[0].device
+        self.model = nn.ModuleList([*towers[0].modules(), *towers[1].modules(), temperature]).to(self.device)
+        self.optimizer = _optimizer(self.model, options)
+        self.steps = min(math.ceil(len(codes[0]) / options.batch_size), len(codes[0]) // 2)
+        self.history, self.best = History(), _weights(self.model)
+        self.epoch, self.stale, self.top = 0, 0, -math.inf  # epochs done, those without a better score, the best score
+
+    @property
+    def finished(self) -> bool:
+        """True after the last epoch, or when patience ran out."""
+        patience = self.options.patience
+        return self.epoch >= self.options.epochs or (patience is not None and self.stale >= patience)
+
+    @property
+    def pairs_left(self) -> int:
+        """Pairs still to go by if no early stop comes."""
+        return (self.options.epochs - self.epoch) * len(self.codes[0])
+
+    def train_epoch(self, bar: Bar) -> None:
+        """Go once over the pairs, then see whether the weights are better than all before."""
+        epoch, began, losses, rate = self.epoch + 1, time.perf_counter(), [], 0.0
+        self.model.train()
+        with _seeded(self.options.seed, epoch, self.device):
+            for step, rows in enumerate(_batches(len(self.codes[0]), self.steps, self.options.seed, epoch)):
+                rate = _rate(self.options, (epoch - 1) * self.steps + step, self.options.epochs * self.steps)
+                losses.append(self._step(rows, rate, f"in epoch {epoch}, step {step + 1}"))
+                bar.advance(len(rows), note=self._note(losses[-1]))
+        self._check_weights(f"in epoch {epoch}")
+        seconds = time.perf_counter() - began
+        self.epoch = epoch
+        self.record(
+            loss=sum(losses) / len(losses),
+            learning_rate=rate,
+            seconds=round(seconds, 3),
+            pairs_per_second=round(len(self.codes[0]) / seconds),
+        )
+
+    def _step(self, rows: np.ndarray, rate: float, where: str) -> float:
+        left, right = (code[rows] for code in self.codes)
+        loss = info_nce(
+            self.towers[0].vectors(left),
+            self.towers[1].vectors(right),
+            temperature=self.temperature(),
+            same=(torch.from_numpy(left).to(self.device), torch.from_numpy(right).to(self.device)),
+        )
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(describe_divergence(f"the loss became {value} {where}", self.options))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.temperature.clamp_()
+        return value
+
+    def _check_weights(self, where: str) -> None:
+        """A last step can spoil the weights without a loss that shows it."""
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            raise TrainingError(describe_divergence(f"weights became NaN or infinite {where}", self.options))
+
+    def record(self, **values: Any) -> None:
+        """Append a record, with the score on validation if there is one, and keep the weights if they are the best."""
+        top = math.inf
+        if self.validation is not None:
+            score = self.validation.score()
+            values |= {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
+            top = values["validation_MRR@10"]
+        self.history.records.append({"epoch": self.epoch, "temperature": self.temperature.value} | values)
+        if self.validation is None or top > self.top:
+            self.best, self.top, self.stale, self.history.best_epoch = _weights(self.model), top, 0, self.epoch
+        else:
+            self.stale += 1
+
+    def _note(self, loss: float) -> str:
+        scores = self.history.column("validation_R@1")
+        shown = f" validation R@1 {scores[-1]:.3f}" if scores else ""
+        return f"epoch {self.epoch + 1}/{self.options.epochs} loss {loss:.3f}{shown}"
+
+    def put_back_best(self) -> None:
+        """Give the projectors the best weights, ready for use."""
+        self.model.load_state_dict(self.best)
+        self.model.eval()
+
+    def save(self, folder: Path) -> None:
+        """Write all of this as a checkpoint."""
+        history = {"records": self.history.records, "best_epoch": self.history.best_epoch, "notes": self.history.notes}
+        state = {"key": self._key(), "epoch": self.epoch, "stale": self.stale, "top": self.top, "history": history}
+        save_checkpoint(folder, model=self.model, optimizer=self.optimizer, best=self.best, state=state)
+
+    def resume(self, folder: Path) -> bool:
+        """Go back to where a checkpoint left off; False if there is none."""
+        found = load_checkpoint(folder, model=self.model, optimizer=self.optimizer, key=self._key())
+        if found is None:
+            return False
+        self.best, state = found
+        self.history = History(**state["history"])
+        self.epoch, self.stale, self.top = state["epoch"], state["stale"], state["top"]
+        return True
+
+    def _key(self) -> str:
+        """What a checkpoint must share with this run: settings, pairs, shapes of weights, a sample of features."""
+        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        settings = json.dumps([self.options.to_dict(), shapes], sort_keys=True)
+        digest = hashlib.blake2b(settings.encode(), digest_size=16)
+        held_out = () if self.validation is None else self.validation.codes
+        for part in (*self.codes, *held_out, *(tower.sample() for tower in self.towers)):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
 
 
 def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only; a shared projector is counted once."""
-    parameters = [p for p in dict.fromkeys(model.parameters()) if p.requires_grad]
+    """AdamW that decays matrices only; a shared projector's parameters come once.
+
+    Raises:
+        TrainingError: no parameter to train.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise TrainingError("nothing to train: the projectors have no weights; use projector='linear'")
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -146,47 +224,26 @@ def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimi
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
-def _schedule(options: TrainingOptions, total: int) -> Callable[[int], float]:
-    """Linear warm-up, then half a cosine down to zero."""
+def _rate(options: TrainingOptions, step: int, total: int) -> float:
+    """Learning rate of a step: linear warm-up, then half a cosine down to zero."""
     warm = max(1, round(options.warmup * total))
-
-    def rate(step: int) -> float:
-        if step < warm:
-            return options.learning_rate * (step + 1) / warm
-        return options.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-    return rate
+    if step < warm:
+        return options.learning_rate * (step + 1) / warm
+    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def _batches(pairs: int, batch: int, steps: int, *, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """The pairs in an order that depends on nothing but seed and epoch; what does not fill a batch waits for the next."""
-    order = np.random.default_rng([seed, epoch]).permutation(pairs)
-    for step in range(steps):
-        yield order[step * batch : (step + 1) * batch]
+def _batches(pairs: int, steps: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """All pairs, dealt out evenly, in an order that depends on nothing but seed and epoch."""
+    yield from np.array_split(np.random.default_rng([seed, epoch]).permutation(pairs), steps)
 
 
-def _record(history: History, validation: Validation | None, **values: Any) -> float:
-    """Append a record; its validation score decides which weights are best."""
-    if validation is not None:
-        score = validation.score()
-        values |= {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
-    history.records.append(values)
-    return float(values.get("validation_MRR@10", 0.0))
-
-
-def _shown(history: History) -> str:
-    scores = history.column("validation_R@1")
-    return f" validation R@1 {scores[-1]:.3f}" if scores else ""
+@contextmanager
+def _seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Torch's random numbers (dropout) come from seed and epoch inside the block; outside nothing changes."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]))
+        yield
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _key(codes: tuple[np.ndarray, np.ndarray], options: TrainingOptions) -> str:
-    digest = hashlib.blake2b(json.dumps(options.to_dict(), sort_keys=True).encode(), digest_size=16)
-    for one in codes:
-        digest.update(np.ascontiguousarray(one).tobytes())
-    return digest.hexdigest()
-
-

@@ -46,6 +46,8 @@ class TrainingOptions:
             raise TrainingError(f"warmup is a share of all steps, from 0 up to but not 1, got {self.warmup}")
         if not 0.01 <= self.temperature <= 1:
             raise TrainingError(f"temperature must lie between 0.01 and 1, got {self.temperature}")
+        if self.seed < 0:
+            raise TrainingError(f"seed must not be negative, got {self.seed}")
         if self.patience is not None and self.patience < 1:
             raise TrainingError(f"patience must be at least 1 epoch, or None, got {self.patience}")
 

@@ -1,7 +1,7 @@
 """One side in training: rows of its distinct items in, unit vectors with a gradient out.
 
-A frozen encoder's tower reads cached features; what trains is its projector. The loop knows no more of a side than this,
-so a tower that also runs an encoder can stand in its place.
+A frozen encoder's tower reads cached features; what trains is its projector. The loop knows no more of a side than
+this, so a tower that also runs an encoder can stand in its place.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 __all__ = ["FeatureRows", "FrozenTower"]
 
 IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a side; more is gathered from disk step by step
+SAMPLE = 64  # rows that stand for all where features are compared
 
 
 class FeatureRows(Protocol):
-    """What a tower needs of features: their size and some of their rows, as `pairspace.features.Features` gives them."""
+    """What a tower needs of features, and `pairspace.features.Features` gives: their size and some of their rows."""
 
     @property
     def dimension(self) -> int:
@@ -54,6 +55,10 @@ class FrozenTower:
     def modules(self) -> Sequence[nn.Module]:
         """What the optimiser trains."""
         return (self.projector,)
+
+    def sample(self) -> np.ndarray:
+        """A few feature rows, spread over all: what tells these features from others."""
+        return self.features.rows(np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(np.int64)))
 
     def vectors(self, rows: np.ndarray) -> Tensor:
         """Unit vectors (n, dimension) of the items in `rows`."""

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import torch
 
-from pairspace.errors import TrainingError
+from pairspace.errors import ShapeError, TrainingError
 from pairspace.training.history import History
 from pairspace.training.options import TrainingOptions
 from pairspace.training.towers import FrozenTower
 
-__all__ = ["check_codes", "describe_collapse", "describe_loss"]
+__all__ = ["check_codes", "describe_collapse", "describe_divergence"]
 
 COLLAPSED = 0.95  # mean cosine of unrelated items above which a space no longer tells them apart
 SAMPLE = 512
@@ -22,10 +22,13 @@ def check_codes(codes: tuple[np.ndarray, np.ndarray]) -> None:
     """See that there is something to learn from.
 
     Raises:
+        ShapeError: the two sides differ in length.
         TrainingError: fewer than two pairs, or no negatives because one side has a single distinct item.
     """
+    if len(codes[0]) != len(codes[1]):
+        raise ShapeError(f"a pair has two items, but one side has {len(codes[0])} and the other {len(codes[1])}")
     if len(codes[0]) < 2:
-        raise TrainingError(f"{len(codes[0])} pair(s) to train on: contrastive training needs at least 2, better thousands")
+        raise TrainingError(f"{len(codes[0])} pair(s) to train on: at least 2 are needed, better thousands")
     for which, one in zip(("first", "second"), codes, strict=True):
         if (one == one[0]).all():
             raise TrainingError(
@@ -34,11 +37,11 @@ def check_codes(codes: tuple[np.ndarray, np.ndarray]) -> None:
             )
 
 
-def describe_loss(loss: float, *, epoch: int, step: int, options: TrainingOptions) -> str:
-    """The message for a loss that is no number any more."""
+def describe_divergence(what: str, options: TrainingOptions) -> str:
+    """The message for numbers that are none any more; `what` says which and where."""
     return (
-        f"the loss became {loss} in epoch {epoch}, step {step}: training diverged. The features are finite (they were "
-        f"checked), so try a smaller learning rate than {options.learning_rate:g}"
+        f"{what}: training diverged. The features are finite (they were checked), so try a smaller learning rate than "
+        f"{options.learning_rate:g}"
     )
 
 
@@ -51,8 +54,8 @@ def describe_collapse(query: FrozenTower, document: FrozenTower, history: Histor
         mean = float(tower.vectors(rows).mean(0).norm() ** 2)
         if len(rows) > 8 and mean > COLLAPSED:
             notes.append(
-                f"collapse: unrelated items of the {name} side have a mean cosine of {mean:.2f}. Lower the learning rate, "
-                "use more pairs, or check that the sides' items differ"
+                f"collapse: unrelated items of the {name} side have a mean cosine of {mean:.2f}. Lower the learning "
+                "rate, use more pairs, or check that the sides' items differ"
             )
     losses = history.column("loss")
     if losses and batch > 2 and losses[-1] > 0.98 * math.log(batch):
