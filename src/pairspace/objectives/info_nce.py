@@ -5,14 +5,15 @@
 The symmetric form of CLIP (Radford et al. 2021, sec. 2.3). One direction of it is what sentence-transformers calls
 MultipleNegativesRankingLoss; its `scale` is 1 / temperature.
 
-The logits are never held whole. Two passes over blocks of rows, one for the normalisers of rows and columns, one for the
-gradients, so memory grows with the batch and not with its square. With r_i and c_j the log-sum-exp of row i and column j,
+The logits are never held whole. Two passes over blocks of rows, one for the normalisers of rows and columns, one for
+the gradients, so memory grows with the batch and not with its square. With r_i and c_j the log-sum-exp of row i and
+column j,
 
     dL/ds_ij = ( exp(s_ij - r_i) + exp(s_ij - c_j) - 2 [i = j] ) / (2N)
 
-One exponential serves both terms: with E_ij = exp(s_ij - m_i), m_i the largest logit of row i, and M the largest of all,
-exp(s_ij - c_j) = E_ij * exp(m_i - M) * exp(M - c_j). Where a column lies so far below M that this would underflow, its
-normaliser is computed again on its own. When a batch is small enough, E is kept and the second product is spared.
+One exponential serves both terms: with E_ij = exp(s_ij - m_i), m_i the largest logit of row i, and M the largest of
+all, exp(s_ij - c_j) = E_ij * exp(m_i - M) * exp(M - c_j). Where a column lies so far below M that this would underflow,
+its normaliser is computed again on its own. When a batch is small enough, E is kept and the second product is spared.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ def info_nce(
     """Symmetric InfoNCE of two aligned batches.
 
     Args:
-        a, b: unit vectors (n, dim); row i of `a` belongs with row i of `b`.
+        a: unit vectors (n, dim) of one side.
+        b: those of the other; row i of `a` belongs with row i of `b`.
         temperature: positive scalar; kept at or above 0.01 by its owner, as CLIP does.
-        same: ids (n,) of items that are the same thing, of both sides or as (ids of a, ids of b); pairs that share an id
-            on either side never count as each other's negatives.
+        same: ids (n,) of items that are the same thing, of both sides or as (ids of a, ids of b); pairs that share an
+            id on either side never count as each other's negatives.
         chunk: rows of logits held at once; by default as many as make 8 MiB.
 
     Returns:
@@ -56,7 +58,9 @@ def info_nce(
         ShapeError: the two batches differ in length or dimension, or `same` has another length.
     """
     if a.ndim != 2 or a.shape != b.shape:
-        raise ShapeError(f"info_nce needs two batches of equal shape (n, dim), got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ShapeError(
+            f"info_nce needs two batches of equal shape (n, dim), got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     ids = () if same is None else same if isinstance(same, tuple) else (same,)
     for one in ids:
         if one.shape != (len(a),):
@@ -64,7 +68,8 @@ def info_nce(
     scale = 1.0 / torch.as_tensor(temperature, dtype=a.dtype, device=a.device)
     repeated = tuple(_Repeated(one) for one in ids)
     repeated = tuple(one for one in repeated if len(one.rows))
-    loss: Tensor = _InfoNCE.apply(a, b, scale, repeated, chunk or max(1, BLOCK // max(1, len(a))))
+    chunk = chunk or max(1, BLOCK // max(1, len(a)))
+    loss: Tensor = _InfoNCE.apply(a, b, scale, repeated, chunk)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -87,7 +92,9 @@ class _Repeated:
         logits[rows - start] = logits[rows - start].masked_fill(equal, -torch.inf)
 
 
-def _blocks(a: Tensor, b: Tensor, scale: Tensor, repeated: tuple[_Repeated, ...], chunk: int) -> Iterator[tuple[int, Tensor]]:
+def _blocks(
+    a: Tensor, b: Tensor, scale: Tensor, repeated: tuple[_Repeated, ...], chunk: int
+) -> Iterator[tuple[int, Tensor]]:
     for start in range(0, len(a), chunk):
         logits = (a[start : start + chunk] * scale) @ b.T
         for ids in repeated:
@@ -97,9 +104,7 @@ def _blocks(a: Tensor, b: Tensor, scale: Tensor, repeated: tuple[_Repeated, ...]
 
 class _InfoNCE(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, a: Tensor, b: Tensor, scale: Tensor, repeated: tuple[_Repeated, ...], chunk: int
-    ) -> Tensor:
+    def forward(ctx: Any, a: Tensor, b: Tensor, scale: Tensor, repeated: tuple[_Repeated, ...], chunk: int) -> Tensor:
         n = len(a)
         kept: list[Tensor] | None = [] if n * n <= KEEP and any(ctx.needs_input_grad) else None
         top, row_sum = a.new_empty(n), a.new_empty(n)

@@ -2,8 +2,8 @@
 
     logits = cosine / temperature = cosine * exp(log_scale),    log_scale starts at ln(1/0.07), kept in [0, ln 100]
 
-CLIP (Radford et al. 2021, sec. 2.5) learns the logarithm of the scale, so that a step is relative, and never lets logits
-grow beyond 100 times the cosine. sentence-transformers' `scale` is 1 / temperature.
+CLIP (Radford et al. 2021, sec. 2.5) learns the logarithm of the scale, so that a step is relative, and never lets
+logits grow beyond 100 times the cosine. sentence-transformers' `scale` is 1 / temperature.
 """
 
 from __future__ import annotations

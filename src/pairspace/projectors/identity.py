@@ -1,4 +1,7 @@
-"""The identity: the last layer as it is. Trains nothing, and is the yardstick every trained projector is held against."""
+"""The identity: the last layer as it is.
+
+It trains nothing, and is the yardstick every trained projector is held against.
+"""
 
 from __future__ import annotations
 

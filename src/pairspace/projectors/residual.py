@@ -34,15 +34,16 @@ class ResidualProjector(LinearProjector):
     ) -> None:
         super().__init__(blocks, dimension)
         self.hidden, self.dropout = hidden or 4 * dimension, dropout
+        last = nn.Linear(self.hidden, dimension)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         self.network = nn.Sequential(
             nn.LayerNorm(sum(self.blocks)),
             nn.Linear(sum(self.blocks), self.hidden),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(self.hidden, dimension),
+            last,
         )
-        nn.init.zeros_(self.network[-1].weight)
-        nn.init.zeros_(self.network[-1].bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to vectors (n, dimension), not normalised."""

@@ -1,8 +1,8 @@
 """Starts that do not destroy what the encoders know.
 
-Two sides of one encoder already share a space: their projectors start as the identity of the last layer. Two encoders of
-different origin do not, even where their dimensions agree: each is reduced to the space's dimension along its principal
-axes, and the second is turned onto the first by the rotation that brings the training pairs closest,
+Two sides of one encoder already share a space: their projectors start as the identity of the last layer. Two encoders
+of different origin do not, even where their dimensions agree: each is reduced to the space's dimension along its
+principal axes, and the second is turned onto the first by the rotation that brings the training pairs closest,
 
     R = argmin ||X R - Y||_F, R'R = I    =    U V',   X'Y = U S V'       (orthogonal Procrustes, Schoenemann 1966)
 
@@ -35,8 +35,10 @@ def align(first: LinearProjector, other: LinearProjector, x_first: Tensor, x_oth
     """Start two projectors of different encoders so that paired items lie close.
 
     Args:
-        first, other: projectors into the same space; `first` sets the axes.
-        x_first, x_other: last-layer features (n, blocks[-1]) of paired items, row by row; some thousands are enough.
+        first: the projector that sets the axes of the space.
+        other: the one that is turned onto them.
+        x_first: last-layer features (n, blocks[-1]) of the first side; some thousands are enough.
+        x_other: those of the other side, row by row the partners.
 
     Raises:
         TrainingError: fewer than two distinct pairs, or features without variation.
