@@ -1,0 +1,215 @@
+"""The vectors of an index: items and queries through their spaces and BM25, or vectors that the user has.
+
+A dense field holds one vector an item, or, with passages, one for each passage of a document that is longer than its
+encoder reads; a search then counts the best passage. The space is loaded from where it was saved when it is first
+needed: an index that is only counted, or searched by words, loads no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import IndexingError, ShapeError
+from ..progress import progress_bar
+from .engine import Engine
+from .lexical import SAMPLE, Lexical
+from .manifest import Manifest, SpaceLike
+from .records import TEXT
+
+__all__ = ["BM25", "HYBRID", "Vectors", "as_queries", "checked_vectors"]
+
+BM25 = "bm25"
+HYBRID = "hybrid"
+
+
+class Vectors:
+    """Makes what an index stores and asks with.
+
+    Args:
+        path: the index's folder.
+        manifest: which fields it has, and from which spaces.
+        spaces: those of the spaces that are loaded already.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, spaces: Mapping[str, SpaceLike]) -> None:
+        self._path, self._manifest, self._spaces = path, manifest, dict(spaces)
+        self.words = Lexical(manifest.text) if manifest.text is not None else None
+
+    def space(self, name: str) -> SpaceLike:
+        """The space of a vector name; loaded and checked at the first call.
+
+        Raises:
+            IndexingError: it is not where it was saved, or it is another one now.
+        """
+        if name not in self._spaces:
+            note = self._manifest.spaces[name]
+            folder = note.folder(self._path)
+            if folder is None or not folder.is_dir():
+                where = "was never saved" if folder is None else f"is no longer at {folder}"
+                raise IndexingError(
+                    f"{self._path} was made with the space {note.name!r} ({note.fingerprint}), which {where}: "
+                    "give it to Index.open(path, space)"
+                )
+            from ..space import Space
+
+            space: SpaceLike = Space.from_pretrained(folder)
+            note.check(space, self._path)
+            self._spaces[name] = space
+        return self._spaces[name]
+
+    def documents(self, items: list[Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The vectors to store, by name: one entry an item.
+
+        Args:
+            items: the items; None where only given vectors are stored.
+            given: vectors to take instead of encoding.
+        """
+        columns: dict[str, Any] = {} if given is None else dict(given)
+        if items is not None and given is None:
+            for name, note in self._manifest.spaces.items():
+                space = self.space(name)
+                if self._manifest.passages:
+                    columns[name] = _passages(space, items, note.side)
+                else:
+                    columns[name] = np.asarray(space.encode(items, side=note.side, progress=False), np.float32)
+        if items is not None and self.words is not None:
+            columns[BM25] = self.words.documents(items)
+        return columns
+
+    def queries(self, name: str, queries: Any, side: str | None) -> Any:
+        """The vectors to ask a field with.
+
+        Args:
+            name: the field.
+            queries: items of the asking side, or a float array (n, dimension).
+            side: the asking side; None for the query side, or the document side where the query side is indexed.
+
+        Raises:
+            IndexingError: no such field, or queries that it cannot read.
+            ShapeError: vectors of the wrong dimension.
+        """
+        given = isinstance(queries, np.ndarray)
+        if name == BM25 and self.words is not None:
+            if given or not all(isinstance(query, str) for query in queries):
+                raise IndexingError(f"mode={BM25!r} searches by words: ask with texts")
+            return self.words.queries(queries)
+        if name not in self._manifest.spaces:
+            modes = [*self._manifest.spaces, *([BM25] if self.words else [])]
+            modes += [HYBRID] if len(modes) > 1 and self.words else []
+            hint = "" if self.words else " (words are indexed by Index.create(..., text=True))"
+            raise IndexingError(f"{self._path} has no mode {name!r}; it has: {', '.join(modes)}{hint}")
+        note = self._manifest.spaces[name]
+        if given:
+            if queries.shape[1] != note.dimension:
+                raise ShapeError(
+                    f"{self._path} holds vectors of dimension {note.dimension}, the query has {queries.shape[1]}"
+                )
+            return queries
+        space = self.space(name)
+        asking = side or (space.query_side if space.query_side != note.side else space.document_side)
+        return np.asarray(space.encode(queries, side=asking, cache=False, progress=False), np.float32)
+
+    def measure(self, texts: Any) -> None:
+        """Take BM25's average length from these texts if none is known yet; the manifest remembers it."""
+        if self.words is not None and not self.words.measured and len(texts):
+            self._remember(self.words.measure(texts[:: max(1, len(texts) // (10 * SAMPLE))]))
+
+    def refresh(self, engine: Engine, progress: bool | None) -> None:
+        """Compute all BM25 vectors anew where the stored texts' average length has drifted.
+
+        Keys are hashes, so the first of them are a fair sample. The new length is remembered last: after a kill in the
+        middle the next call starts over.
+        """
+        if self.words is None or not self.words.measured or not self._manifest.store_text:
+            return
+        rows = chain.from_iterable(engine.scan([TEXT]))
+        now = self.words.measure([payload.get(TEXT, "") for _, payload in islice(rows, SAMPLE)])
+        if not now.measured or not self.words.drifted(now):
+            return
+        with progress_bar("weighing words", total=engine.count(), show=progress) as bar:
+            for batch in engine.scan([TEXT]):
+                vectors = now.documents([payload.get(TEXT, "") for _, payload in batch])
+                engine.replace(BM25, {key: vector for (key, _), vector in zip(batch, vectors, strict=True)})
+                bar.advance(len(batch))
+        self._remember(now)
+
+    def _remember(self, words: Lexical) -> None:
+        self.words, self._manifest.text = words, words.settings
+        self._manifest.write(self._path)
+
+
+def _passages(space: SpaceLike, texts: list[str], side: str) -> list[np.ndarray]:
+    """One array (passages of the text, dimension) for each text."""
+    passages, owners = space.split_passages(texts, side)
+    vectors = np.asarray(space.encode(passages, side=side, progress=False), np.float32)
+    return np.split(vectors, np.searchsorted(np.asarray(owners), np.arange(1, len(texts))))
+
+
+def checked_vectors(vectors: Any, names: Mapping[str, int], count: int, *, passages: bool) -> dict[str, Any]:
+    """The user's vectors by name, checked.
+
+    Args:
+        vectors: an array (count, dimension); with several spaces a mapping of name to array; with passages also a
+            sequence of arrays (passages, dimension).
+        names: vector name -> dimension.
+        count: how many items there are.
+        passages: whether an item may have several vectors.
+
+    Raises:
+        IndexingError: a name is missing or unknown, or a value is not finite; names the row.
+        ShapeError: the wrong number or dimension.
+    """
+    if not isinstance(vectors, Mapping):
+        if len(names) != 1:
+            raise IndexingError(f"this index has the vectors {', '.join(names)}: give vectors={{name: array, ...}}")
+        vectors = {next(iter(names)): vectors}
+    if set(vectors) != set(names):
+        raise IndexingError(
+            f"vectors for {', '.join(names) or 'no name'} are needed, got {', '.join(vectors) or 'none'}"
+        )
+    checked: dict[str, Any] = {}
+    for name, dimension in names.items():
+        given = vectors[name]
+        if passages and not (isinstance(given, np.ndarray) and given.ndim == 2):
+            given = [np.atleast_2d(np.asarray(rows, np.float32)) for rows in given]
+            shapes = [(row, rows) for row, rows in enumerate(given) if rows.shape[1:] != (dimension,) or not len(rows)]
+            finite: Iterator[bool] = (bool(np.isfinite(rows).all()) for rows in given)
+        else:
+            given = np.asarray(given, np.float32)
+            shapes = [(0, given)] if given.shape[1:] != (dimension,) else []
+            finite = iter(np.isfinite(given).all(1).tolist() if not shapes else [])
+        if len(given) != count:
+            raise ShapeError(f"{count} ids, but {len(given)} vectors of {name!r}; nothing was written")
+        if shapes:
+            raise ShapeError(f"vectors of {name!r}: dimension {dimension} is needed, got shape {shapes[0][1].shape}")
+        for row, good in enumerate(finite):
+            if not good:
+                raise IndexingError(f"vectors of {name!r}: row {row} holds NaN or infinity; nothing was written")
+        checked[name] = [rows[None] for rows in given] if passages and isinstance(given, np.ndarray) else given
+    return checked
+
+
+def as_queries(query: Any) -> tuple[bool, Any]:
+    """Whether the query is a single one, and the queries: a float array (n, dimension), or a list of items.
+
+    Raises:
+        IndexingError: neither.
+    """
+    if isinstance(query, str | int | np.integer):
+        return True, [query]
+    if isinstance(query, np.ndarray) and query.dtype.kind == "f":
+        if query.ndim not in (1, 2):
+            raise ShapeError(f"a query vector has one dimension, several have two; got shape {query.shape}")
+        if not np.isfinite(query).all():
+            raise IndexingError("the query vectors hold NaN or infinity")
+        return query.ndim == 1, np.atleast_2d(query).astype(np.float32)
+    if hasattr(query, "to_pylist"):
+        return False, query.to_pylist()
+    if isinstance(query, Sequence | np.ndarray):
+        return False, list(query)
+    raise IndexingError(f"a query is a text, a list of texts, or an array of vectors, got {query!r}")
