@@ -5,8 +5,9 @@
 reads `debian_descriptions/train.parquet` under that folder and writes `src/pairspace/data/sample/packages.parquet`.
 Whole groups only (near-duplicate packages stay together). A third of the rows comes from groups translated into German,
 a third from groups translated into French, so that cross-lingual examples have material (Italian is common enough by
-itself); the rest from any group, for variety of English. Long descriptions beyond 1,500 characters are passed over with their groups: they
-cost most of the bytes and the encoder reads only their beginning. The same input gives the same file.
+itself); the rest from any group, for variety of English. Groups with a long description beyond 1,500 characters are
+passed over: they cost most of the bytes, and the encoder reads only their beginning. The same input
+gives the same file.
 """
 
 from __future__ import annotations

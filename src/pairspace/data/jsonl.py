@@ -44,7 +44,7 @@ def read_jsonl(path: Path, columns: Sequence[str] | None, *, skip_bad: bool) -> 
     for name in columns or ():
         if name not in reader.seen:
             raise missing_column(path, name, sorted(reader.seen))
-    table = join_tables([tidy_types(table) for table in tables if table.num_rows] or tables, path)
+    table = join_tables([table for table in tables if table.num_rows] or tables, path)
     table = tidy_types(table if columns is None else _with_all(table, columns))
     rows = np.delete(np.arange(reader.total), reader.bad) if reader.bad else None
     return Source(path, table, reader.total, rows, lambda row: _line_of(path, row))
@@ -80,13 +80,12 @@ class _Reader:
 
     def _fast(self, block: bytes) -> pa.Table | None:
         """The block through Arrow; None where a line of it must be looked at."""
-        records = block.count(b"\n") + (not block.endswith(b"\n"))
         try:
             block.decode()
             table = _parse(block)
         except (pa.ArrowException, UnicodeDecodeError):
             return None
-        if table.num_rows != records and table.num_rows != sum(1 for line in block.split(b"\n") if line.strip()):
+        if table.num_rows != sum(1 for line in block.split(b"\n") if line.strip()):
             return None  # two objects on a line
         kept = [name for name in table.column_names if self.columns is None or name in self.columns]
         kinds = {name: _kind_of_type(table.schema.field(name).type) for name in kept}

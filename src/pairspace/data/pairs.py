@@ -84,8 +84,8 @@ class Pairs:
     def unique(self, side: str) -> tuple[pa.Array, np.ndarray]:
         """The distinct items of a side in order of first appearance, and the number of each row's item (int64)."""
         codes = self.codes(side)
-        first = np.full(int(codes.max(initial=-1)) + 1, len(codes), dtype=np.int64)
-        np.minimum.at(first, codes, np.arange(len(codes)))
+        first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several, the last written stays: the first row
         items = self.items(side).take(pa.array(first))
         return pa.concat_arrays(items.chunks) if items.num_chunks else pa.array([], items.type), codes
 

@@ -46,13 +46,11 @@ def read_qrels(path: Path | str) -> Qrels:
             value = float(grade)
         except (ValueError, TypeError):
             value = float("nan")
-        if value != value or value != int(value):
+        if not value.is_integer():
             raise DataError(f"{path}, {place}: the grade {grade!r} is no whole number")
         known = qrels.setdefault(query, {}).setdefault(document, int(value))
         if known != int(value):
-            raise DataError(
-                f"{path}, {place}: query {query}, document {document} is {int(value)} here and {known} before"
-            )
+            raise DataError(f"{path}, {place}: query {query}, document {document} has {int(value)}, and had {known}")
     if not qrels:
         raise DataError(f"{path}: no judgements")
     return qrels

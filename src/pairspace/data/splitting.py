@@ -65,15 +65,13 @@ def choose_test_rows(groups: np.ndarray, test: float | int, seed: int) -> np.nda
     over = others[np.argmin(sizes[others])]  # the smallest group left: nearer from above than from below?
     if (not chosen.any() or sizes[over] - wanted < wanted) and len(others) > 1:
         chosen[over] = True
-    if not chosen.any() or chosen.all():
-        raise DataError(f"{count} rows in {len(sizes)} groups cannot be split into two parts that both have rows")
     return np.asarray(chosen[groups])
 
 
 def fall_back_to_rows(groups: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`groups`, or the source rows instead where one group of shared items holds more than half of all."""
     largest = int(np.bincount(groups).max())
-    if largest * 2 <= len(groups):
+    if largest * 2 <= len(groups) or len(groups) < 2:
         return groups
     warnings.warn(
         f"{largest} of {len(groups)} rows are linked by shared items, so they cannot be kept on one side of a split: "
@@ -88,4 +86,4 @@ def _target(test: float | int, count: int) -> int:
         raise DataError("one pair only: there is nothing to split")
     if isinstance(test, bool) or test <= 0 or (isinstance(test, float) and test >= 1) or test >= count:
         raise DataError(f"test={test!r}: a share between 0 and 1, or a number of rows below {count}, is needed")
-    return max(1, round(test * count)) if isinstance(test, float) else int(test)
+    return min(max(1, round(test * count)), count - 1) if isinstance(test, float) else int(test)
