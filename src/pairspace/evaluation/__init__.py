@@ -1,0 +1,22 @@
+"""Evaluation: retrieval metrics with intervals and tests, always beside what a space should beat."""
+
+from pairspace.evaluation.compare import Comparison, compare_runs
+from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
+from pairspace.evaluation.report import Contrast, Direction, Report, Result
+from pairspace.evaluation.retrieval import evaluate
+from pairspace.evaluation.significance import bootstrap_intervals, sign_flip_p_values
+
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Contrast",
+    "Direction",
+    "Report",
+    "Result",
+    "bootstrap_intervals",
+    "compare_runs",
+    "evaluate",
+    "per_query",
+    "ranked_run",
+    "sign_flip_p_values",
+]

@@ -1,0 +1,118 @@
+"""The systems of a report: BM25, the encoders before training, the space, and the space fused with BM25.
+
+Each turns a task into a ranking of `depth` documents a query. Items are encoded once, however many systems and
+directions use them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pairspace.errors import SpaceError
+from pairspace.evaluation.tasks import Items, Task
+from pairspace.neighbours import Bm25, Ranking, reciprocal_rank_fusion, top_k, zscore_fusion
+
+__all__ = ["CONTRASTS", "Encoded", "Systems"]
+
+BM25, ENCODERS, SPACE, FUSION = "bm25", "encoders", "space", "space + bm25"
+CONTRASTS = ((SPACE, ENCODERS), (SPACE, BM25), (FUSION, SPACE))  # what each is to beat
+
+_ROWS = 16_384  # features projected at a time
+
+
+class Encoded(NamedTuple):
+    """Vectors of a side's items: now, before training (None if that is the same), and whose passages they are."""
+
+    vectors: np.ndarray
+    start: np.ndarray | None
+    owners: np.ndarray | None
+    cut: float | None  # share of texts longer than the encoder reads
+
+
+class Systems:
+    """Ranks the documents of tasks with everything that a report shows.
+
+    Args:
+        space: what is evaluated.
+        passages: documents are split into passages, of which the best counts.
+        depth: documents a query.
+        bm25: with BM25, where the items are texts.
+        fusion: with the fusion of space and BM25.
+        start: with the encoders before training, where the space was trained.
+        cache: read and write the feature cache.
+        progress: show bars.
+    """
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        passages: bool,
+        depth: int,
+        bm25: bool,
+        fusion: bool,
+        start: bool,
+        cache: bool,
+        progress: bool | None,
+    ) -> None:
+        self.space, self.passages, self.depth = space, passages, depth
+        self.bm25, self.fusion = bm25, fusion and bm25
+        self.start = start and bool(getattr(space, "trained", True))
+        self.cache, self.progress = cache, progress
+        self._encoded: dict[tuple[int, bool], Encoded] = {}
+
+    def rankings(self, task: Task) -> dict[str, tuple[str, Ranking]]:
+        """System -> (label, ranking), in the order of the table."""
+        queries, documents = self.encoded(task.queries), self.encoded(task.documents, passages=self.passages)
+        found: dict[str, tuple[str, Ranking]] = {}
+        lexical = None
+        if self.bm25 and task.queries.texts is not None and task.documents.texts is not None:
+            lexical = Bm25(self.space.language).fit(task.documents.texts).search(task.queries.texts, self.depth)
+            found[BM25] = ("bm25", lexical)
+        if queries.start is not None and documents.start is not None:
+            before = top_k(queries.start, documents.start, self.depth, owners=documents.owners)
+            found[ENCODERS] = ("encoders, before training", before)
+        dense = top_k(queries.vectors, documents.vectors, self.depth, owners=documents.owners)
+        found[SPACE] = ("space", dense)
+        if lexical is not None and self.fusion:
+            found[FUSION] = self._fused(dense, lexical)
+        return found
+
+    def encoded(self, items: Items, *, passages: bool = False) -> Encoded:
+        """The items' vectors; encoded at the first call."""
+        key = (id(items), passages)
+        if key not in self._encoded:
+            self._encoded[key] = self._encode(items, passages)
+        return self._encoded[key]
+
+    def _encode(self, items: Items, passages: bool) -> Encoded:
+        given, owners = items.items, None
+        if passages:
+            if items.texts is None:
+                raise SpaceError(f"the items of side {items.side!r} are no texts: they cannot be split into passages")
+            texts, owners = self.space.split_passages(items.texts.to_pylist(), items.side)
+            given = pa.array(texts, pa.large_string())
+        options = {"side": items.side, "cache": self.cache, "progress": self.progress}
+        if not hasattr(self.space, "features"):
+            start = self.space.encode_start(given, **options) if self.start else None
+            return Encoded(self.space.encode(given, **options), start, owners, None)
+        # The features are made once for both, also without a cache.
+        features = self.space.features(given, items.side, cache=self.cache, progress=self.progress)
+        now, before = [], []
+        for first in range(0, len(features), _ROWS):
+            rows = features.rows(np.arange(first, min(first + _ROWS, len(features))))
+            now.append(self.space.encode(rows, side=items.side))
+            if self.start:
+                before.append(self.space.encode_start(rows, side=items.side))
+        start = np.concatenate(before) if before else None
+        return Encoded(np.concatenate(now), start, owners, getattr(features, "truncated", None))
+
+    def _fused(self, dense: Ranking, lexical: Ranking) -> tuple[str, Ranking]:
+        weight = getattr(self.space, "fusion_weight", None)
+        if weight is None:
+            return "space + bm25 (rank fusion)", reciprocal_rank_fusion([dense, lexical], self.depth)
+        fused = zscore_fusion([dense, lexical], [weight, 1 - weight], self.depth)
+        return f"space + bm25 (z, {weight:.2f})", fused
