@@ -136,3 +136,21 @@ def test_an_empty_folder_may_be_filled(tmp_path):
     with atomic_folder(tmp_path / "new") as temporary:
         (temporary / "x").write_text("")
     assert names(tmp_path / "new") == ["x"]
+
+
+def test_the_old_folder_comes_back_when_the_last_rename_fails(tmp_path, monkeypatch):
+    target = tmp_path / "space"
+    target.mkdir()
+    (target / "config.json").write_text("1")
+    rename = Path.replace
+
+    def refuse(self, to):
+        if self.suffix == ".tmp":
+            raise OSError(28, "No space left on device")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(StorageError, match="No space left"), atomic_folder(target, overwrite=True):
+        pass
+    assert (target / "config.json").read_text() == "1"
+    assert names(tmp_path) == ["space"]
