@@ -175,4 +175,4 @@ def _name(run: Mapping[str, Any] | Path | str, otherwise: str) -> str:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= 17 else f"{name[:16]}\u2026"
+    return name if len(name) <= 17 else f"{name[:16].rstrip()}\u2026"
