@@ -40,6 +40,8 @@ def open_arrow(path: Path | str) -> pa.NativeFile:
     Raises:
         DataError: the file does not exist, is a folder, or may not be read.
     """
+    if Path(path).is_dir():
+        raise DataError(f"{path}: is a folder, and a file is needed")
     try:
         file = pa.OSFile(str(path), "rb")
         start = file.read(4)
@@ -171,6 +173,4 @@ def _reason(error: OSError, path: Path | str) -> str:
     """What the system said, without Arrow's preamble and without the path, which the message names already."""
     if isinstance(error, FileNotFoundError) and not Path(path).exists():
         return "no such file" if Path(path).absolute().parent.is_dir() else "no such folder"
-    if Path(path).is_dir():
-        return "is a folder"
     return error.strerror or (os.strerror(error.errno) if error.errno else str(error))
