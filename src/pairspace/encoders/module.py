@@ -52,7 +52,9 @@ class TextModule(nn.Module):
         skip: prompt tokens that pooling leaves out.
     """
 
-    def __init__(self, transformer: nn.Module, modes: Sequence[str], heads: Sequence[nn.Module] = (), skip: int = 0):
+    def __init__(
+        self, transformer: nn.Module, modes: Sequence[str], heads: Sequence[nn.Module] = (), skip: int = 0
+    ) -> None:
         super().__init__()
         self.transformer, self.heads = transformer, nn.Sequential(*heads)
         self.modes, self.skip = tuple(modes), skip
@@ -70,6 +72,8 @@ class TextModule(nn.Module):
         """
         inner = any(layer != "last" for layer in layers)
         out = self.transformer(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=inner)
-        states = {layer: out.last_hidden_state if layer == "last" else out.hidden_states[int(layer)] for layer in layers}
+        states = {
+            layer: out.last_hidden_state if layer == "last" else out.hidden_states[int(layer)] for layer in layers
+        }
         pooled = {layer: pool(state, attention_mask, self.modes, skip=self.skip) for layer, state in states.items()}
         return tuple(self.heads(pooled[layer]) if layer == "last" else pooled[layer] for layer in layers)

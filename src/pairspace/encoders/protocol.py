@@ -1,8 +1,8 @@
 """What every encoder is: a name, a modality, named layers, a fingerprint, and one method that turns items into vectors.
 
-An encoder runs once over the data; the cache keeps what it gave, keyed by the fingerprint, so the fingerprint must change
-whenever the vectors could (weights, tokenizer, pooling, prompt, maximum length) and must not change when only the
-folder's path does. A new family of encoders is one new file that fits this protocol and one line in `load.py`.
+An encoder runs once over the data; the cache keeps what it gave, keyed by the fingerprint, so the fingerprint must
+change whenever the vectors could (weights, tokenizer, pooling, prompt, maximum length) and must not change when only
+the folder's path does. A new family of encoders is one new file that fits this protocol and one line in `load.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 
 from pairspace.errors import EncoderError
 
-__all__ = ["Encoded", "Encoder", "resolve_layers", "spread"]
+__all__ = ["SAVED", "Encoded", "Encoder", "resolve_layers", "spread"]
+
+SAVED = "pairspace_encoder.json"  # the file that `save` adds to a model folder, with the settings on this side
 
 
 class Encoded(NamedTuple):
@@ -34,14 +36,45 @@ class Encoded(NamedTuple):
 class Encoder(Protocol):
     """item -> named vectors. See the module docstring for what the fingerprint promises."""
 
-    name: str
-    modality: str
-    layers: tuple[str, ...]
-    dimensions: Mapping[str, int]
-    max_length: int | None
-    prompt: str
-    precision: str
-    dtype: str
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        ...
+
+    @property
+    def modality(self) -> str:
+        """What its items are: "text", "row" (numbers of rows of the pairs file) or "id"."""
+        ...
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """All it can give, "last" included: "0" for embeddings, "1" and on for blocks, "last" for its output."""
+        ...
+
+    @property
+    def dimensions(self) -> Mapping[str, int]:
+        """The width of each layer."""
+        ...
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens kept of an item, where items have tokens."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """What is put before every text."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What the vectors are good for: "bf16" promises a cosine of 0.9999 to "fp32"."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """What the cache keeps: "float16", or "float32" where no less is exact."""
+        ...
 
     @property
     def fingerprint(self) -> str:

@@ -1,68 +1,243 @@
-"""Text encoders that run natively: any transformers model with a pooling, all asked layers in one pass."""
+"""Text encoders that run natively: a transformers model with its pooling, every asked layer in one pass.
+
+Nothing heavy happens before the first text: name, layers, dimensions and fingerprint come from the files, so a run
+whose features are all cached never loads the model. Small jobs (a query) run in torch at once; from `_WORTH` tokens
+on a quicker engine is made, checked against torch fp32 on some of the very texts at hand, and used only if it agrees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from pairspace.data.files import atomic_folder
 from pairspace.encoders.batching import batches, pad
+from pairspace.encoders.device import has_openvino, pick_device, pick_precision
+from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees
+from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout
 from pairspace.encoders.module import TextModule
-from pairspace.encoders.protocol import Encoded
+from pairspace.encoders.protocol import SAVED, Encoded
+from pairspace.encoders.quiet import quiet
+from pairspace.encoders.tokens import Tokens
+from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
 
 __all__ = ["TransformerEncoder"]
 
+_log = logging.getLogger(__name__)
+_WORTH = 30_000  # tokens: about what torch encodes in the time that conversion takes
+_CHUNK = 8192  # texts tokenised and sorted together
+_LEAST = 0.9999  # cosine to torch fp32 below which an engine is not used
+
 
 class TransformerEncoder:
-    """minimal first version; see protocol.Encoder."""
+    """A text encoder of one model folder; made by `load_encoder`.
+
+    Args:
+        name: what the user calls it.
+        folder: the model folder; `layout` is what was read there.
+        prompt: put before every text; None for the model's own default.
+        max_length: tokens kept of a text; None for the model's own.
+        device, precision: see `device.py`.
+        trust_remote_code: run Python code that comes with the model.
+
+    Attributes:
+        layers: "0" (embeddings), "1" and on (blocks), "last" (the model's output with its heads).
+        module: the torch module (loaded at first use), for training and export.
+        engine: which engine ran last, in words.
+    """
 
     modality = "text"
     dtype = "float16"
 
-    def __init__(self, name: str, folder: Path, layout: Layout, *, prompt: str, max_length: int | None, device: str):
-        from transformers import AutoModel, AutoTokenizer
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        layout: Layout,
+        *,
+        prompt: str | None = None,
+        max_length: int | None = None,
+        device: str | None = None,
+        precision: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.name, self.folder, self.layout = name, folder, layout
+        self.prompt = layout.default_prompt if prompt is None else prompt
+        self.device = pick_device(device)
+        self.precision = pick_precision(precision, self.device)
+        self._asked, self._trust = precision, trust_remote_code
+        config = _load(layout.transformer, "AutoConfig", trust_remote_code)
+        self._hf_tokenizer = _load(layout.transformer, "AutoTokenizer", trust_remote_code)
+        self.max_length = _max_length(max_length, layout, self._hf_tokenizer, config)
+        self.tokens = Tokens(self._hf_tokenizer, max_length=self.max_length, prompt=self.prompt, lower=layout.lower)
+        pooled = int(config.hidden_size) * len(layout.modes)
+        self.layers: tuple[str, ...] = (*map(str, range(int(config.num_hidden_layers) + 1)), "last")
+        self.dimensions = dict.fromkeys(self.layers, pooled) | {"last": layout.output_dimension(pooled)}
+        self.engine = "none yet"
+        self._seen = 0
+        self._engines: dict[tuple[str, ...], Engine] = {}
 
-        self.name, self.folder, self.layout, self.prompt = name, folder, layout, prompt
-        self.hf_tokenizer = AutoTokenizer.from_pretrained(layout.transformer)
-        model = AutoModel.from_pretrained(layout.transformer, use_safetensors=True, attn_implementation="sdpa")
-        self.max_length = max_length or layout.max_length or 512
-        self.device = torch.device(device)
-        self.module = TextModule(model, layout.modes, layout.build_heads()).to(self.device).eval()
-        depth = int(model.config.num_hidden_layers)
-        self.layers = (*map(str, range(depth + 1)), "last")
-        hidden = int(model.config.hidden_size) * len(layout.modes)
-        self.dimensions = dict.fromkeys(self.layers, hidden)
-        self.precision = "fp32"
-        self.fingerprint = "0" * 32
-        self._tokenizer = self.hf_tokenizer.backend_tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+    @cached_property
+    def fingerprint(self) -> str:
+        """See protocol.Encoder; the weights as they are on disk."""
+        return fingerprint(self.layout.files() | model_files(self.layout.transformer), self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        layout = self.layout
+        return {
+            "prompt": self.prompt,
+            "max_length": self.max_length,
+            "modes": layout.modes,
+            "include_prompt": layout.include_prompt,
+            "lower": layout.lower,
+        }
+
+    @cached_property
+    def module(self) -> TextModule:
+        """The torch module, in evaluation mode on `device`."""
+        model = _load(self.layout.transformer, "AutoModel", self._trust, weights=True)
+        skip = 0 if self.layout.include_prompt else self.tokens.prompt_length
+        return TextModule(model, self.layout.modes, self.layout.build_heads(), skip).to(self.device).eval()
 
     def encode(self, items: Sequence[str], layers: Sequence[str], *, progress: bool | None = None) -> Encoded:
-        """See protocol."""
-        ids = [e.ids for e in self._tokenizer.encode_batch_fast([self.prompt + text for text in items])]
-        lengths = np.array([len(i) for i in ids], np.int32)
-        ids = [i if len(i) <= self.max_length else i[: self.max_length - 1] + i[-1:] for i in ids]
-        cut = np.minimum(lengths, self.max_length)
-        vectors = {layer: np.empty((len(items), self.dimensions[layer]), np.float32) for layer in layers}
-        with torch.inference_mode(), progress_bar("encoding", len(items), unit="texts", show=progress) as bar:
-            for rows in batches(cut, tokens=4096):
-                tokens, mask = pad([ids[row] for row in rows], value=self.hf_tokenizer.pad_token_id or 0)
-                out = self.module(tokens.to(self.device), mask.to(self.device), layers)
-                for layer, pooled in zip(layers, out, strict=True):
-                    vectors[layer][rows] = pooled.float().cpu().numpy()
-                bar.advance(len(rows))
+        """The asked layers of every text.
+
+        Args:
+            items: texts, or an Arrow array of them.
+            layers: names from `layers`; see `resolve_layers`.
+            progress: see `progress_bar`.
+
+        Raises:
+            EncoderError: an item is no text, or there is no such layer.
+        """
+        texts = items.to_pylist() if hasattr(items, "to_pylist") else items
+        if unknown := [layer for layer in layers if layer not in self.layers]:
+            raise EncoderError(f"{self.name} has no layer {unknown[0]!r}; it has {', '.join(self.layers)}")
+        vectors = {layer: np.empty((len(texts), self.dimensions[layer]), np.float32) for layer in layers}
+        lengths = np.empty(len(texts), np.int32)
+        with progress_bar(f"encoding with {self.name}", len(texts), unit="texts", show=progress) as bar:
+            for start in range(0, len(texts), _CHUNK):
+                ids, lengths[start : start + _CHUNK] = self.tokens(texts[start : start + _CHUNK])
+
+                def put(rows: np.ndarray, results: Sequence[np.ndarray], start: int = start) -> None:
+                    for layer, result in zip(layers, results, strict=True):
+                        vectors[layer][start + rows] = result
+                    bar.advance(len(rows))
+
+                engine = self._pick(ids, tuple(layers), total=len(texts))
+                engine.run(self._batches(ids, engine.tokens), layers, put)
+                self.engine = engine.title
         return Encoded(vectors, lengths)
 
+    def split_passages(self, texts: Sequence[str], *, stride: int = 0) -> tuple[list[str], np.ndarray]:
+        """Cut long texts into passages that fit; see `Tokens.split`."""
+        return self.tokens.split(texts, stride=stride)
+
     def settings(self) -> dict[str, Any]:
-        """See protocol."""
-        return {"prompt": self.prompt, "max_length": self.max_length}
+        """Arguments with which `load_encoder` makes this encoder again."""
+        name = self.name if self.name == "minilm" else str(self.folder)
+        own = {"prompt": self.prompt, "max_length": self.max_length, "precision": self._asked}
+        return {"name_or_path": name, **own, "trust_remote_code": self._trust}
 
     def save(self, folder: str | Path) -> None:
-        """See protocol."""
-        raise NotImplementedError
+        """Copy the model's files, with prompt and maximum length, so that `load_encoder(folder)` gives the same.
+
+        Raises:
+            StorageError: the folder cannot be written, or holds something else.
+        """
+        own = {"family": "text", "name": self.name, "prompt": self.prompt, "max_length": self.max_length}
+        with atomic_folder(folder, True, marker=SAVED) as target:
+            for path in self.layout.all_files(code=self._trust):
+                copy = target / path.relative_to(self.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+            (target / SAVED).write_text(json.dumps({"format": 1, **own}, indent=2), "utf-8")
+
+    def _batches(self, ids: Sequence[Sequence[int]], tokens: int) -> Iterator[Batch]:
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        for rows in batches(lengths, tokens=tokens):
+            yield rows, *pad([ids[row] for row in rows], value=self.tokens.pad, left=self.tokens.pad_left)
+
+    def _pick(self, ids: Sequence[Sequence[int]], layers: tuple[str, ...], total: int) -> Engine:
+        """The engine for these layers: torch for little work, else the quickest that agrees with it."""
+        for covered, engine in self._engines.items():
+            if set(layers) <= set(covered):
+                return engine
+        plain = TorchEngine(self.module, self.device)
+        tokens = sum(map(len, ids))
+        self._seen += tokens
+        if self._seen - tokens + tokens * total / max(1, len(ids)) < _WORTH:
+            return plain
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+        some = [ids[row] for row in order[:: max(1, len(order) // 12)]]
+        sample = list(self._batches(some, tokens=max(256, sum(map(len, some)) // 3)))
+        self._engines[layers] = next(
+            (
+                one
+                for one in map(self._try, self._candidates(layers))
+                if one and agrees_or_warns(one, plain, sample, layers)
+            ),
+            plain,
+        )
+        return self._engines[layers]
+
+    def _candidates(self, layers: tuple[str, ...]) -> list[Callable[[], Engine]]:
+        bf16 = self.precision == "bf16"
+        if self._asked == "fp32":
+            return []
+        if self.device.type == "cuda":
+            return [lambda: TorchEngine(self.module, self.device, bf16=True)] if bf16 else []
+        if self.device.type != "cpu" or not has_openvino():
+            return []
+        kinds = (True, False) if bf16 else (False,)
+        return [lambda kind=kind: OpenVinoEngine(self.module, layers, bf16=kind) for kind in kinds]  # type: ignore[misc]
+
+    def _try(self, make: Callable[[], Engine]) -> Engine | None:
+        try:
+            return make()
+        except Exception as error:
+            _log.warning("%s: no faster engine (%s); torch is used", self.name, str(error).strip().splitlines()[:1])
+            return None
+
+
+def agrees_or_warns(engine: Engine, plain: Engine, sample: Sequence[Batch], layers: tuple[str, ...]) -> bool:
+    """`agrees`, and a warning where it does not."""
+    if agrees(engine, plain, sample, layers, _LEAST):
+        return True
+    _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, _LEAST)
+    return False
+
+
+def _max_length(asked: int | None, layout: Layout, tokenizer: Any, config: Any) -> int:
+    positions = int(getattr(config, "max_position_embeddings", 0) or 0) or 10**9
+    if asked is not None:
+        if not 0 < asked <= positions:
+            raise EncoderError(f"max_length {asked}: this model has positions for 1 to {positions} tokens")
+        return asked
+    return layout.max_length or min(int(tokenizer.model_max_length), positions, 10**9)
+
+
+def _load(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any:
+    """One of transformers' Auto classes, quietly, from local files only, never from a pickle."""
+    import transformers
+
+    own = {"use_safetensors": True, "attn_implementation": "sdpa", "dtype": torch.float32} if weights else {}
+    with quiet():
+        try:
+            return getattr(transformers, kind).from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=trust, **own
+            )
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            hint = "; it needs code of its own: trust_remote_code=True runs it" if "trust_remote_code" in reason else ""
+            raise EncoderError(f"{folder}: {kind} cannot be loaded ({reason}){hint}") from error

@@ -1,0 +1,127 @@
+"""What runs a text module over batches: torch, or OpenVINO's compiled graph of the same module.
+
+OpenVINO in bf16 is about three to five times as fast as torch fp32 on a CPU with avx512_bf16 and, measured over six
+layers of MiniLM, keeps a cosine of 0.99997 at the least. Pooling happens inside the graph, so token states never leave
+it. Two small batches at once, one thread each, were faster than one batch with two threads. `agrees` compares an
+engine with torch fp32 before it is trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from pairspace.encoders.module import TextModule
+
+__all__ = ["Batch", "Engine", "OpenVinoEngine", "TorchEngine", "agrees"]
+
+Batch = tuple[np.ndarray, torch.Tensor, torch.Tensor]  # rows, input_ids, attention_mask
+Put = Callable[[np.ndarray, Sequence[np.ndarray]], None]
+
+
+class Engine(Protocol):
+    """Runs batches, in any order, and hands each result to `put(rows, one array a layer)`."""
+
+    title: str
+    tokens: int  # padded tokens of a good batch
+
+    def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
+        """Run all batches."""
+        ...
+
+
+class TorchEngine:
+    """The module as it is, under inference mode; optionally under bf16 autocast (for GPUs)."""
+
+    def __init__(self, module: TextModule, device: torch.device, *, bf16: bool = False) -> None:
+        self.module, self.device, self.bf16 = module, device, bf16
+        self.title = f"torch {'bf16' if bf16 else 'fp32'} on {device}"
+        self.tokens = 2048 if device.type == "cpu" else 65536
+
+    def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
+        """See Engine."""
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            for rows, ids, mask in batches:
+                out = self.module(ids.to(self.device), mask.to(self.device), layers)
+                put(rows, [vectors.float().cpu().numpy() for vectors in out])
+
+
+class OpenVinoEngine:
+    """The module traced once for some layers and compiled for the CPU.
+
+    Args:
+        module: the module on the CPU, in evaluation mode.
+        layers: the layers that the graph shall give.
+        bf16: multiply in bf16; else in fp32, which is still faster than torch.
+
+    Raises:
+        Exception: whatever conversion or compilation raises; the caller falls back.
+    """
+
+    tokens = 1024
+
+    def __init__(self, module: TextModule, layers: Sequence[str], *, bf16: bool) -> None:
+        import openvino as ov
+
+        self.layers = tuple(layers)
+        self.title = f"openvino {'bf16' if bf16 else 'fp32'}"
+        ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
+        example = {"input_ids": ids, "attention_mask": (ids > 0).long()}
+        shapes = [("input_ids", [-1, -1]), ("attention_mask", [-1, -1])]
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's remarks on constants; `agrees` looks at what matters
+            graph = ov.convert_model(_Traced(module, self.layers), example_input=example, input=shapes)
+        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
+        self._compiled = ov.Core().compile_model(graph, "CPU", options)
+
+    def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
+        """See Engine; `layers` are some of those that the graph gives."""
+        import openvino as ov
+
+        places = [self.layers.index(layer) for layer in layers]
+
+        def done(request: Any, rows: np.ndarray) -> None:
+            put(rows, [request.get_output_tensor(place).data for place in places])
+
+        queue = ov.AsyncInferQueue(self._compiled)
+        queue.set_callback(done)
+        try:
+            for rows, ids, mask in batches:
+                queue.start_async([ids.numpy(), mask.numpy()], rows)
+        finally:
+            queue.wait_all()
+
+
+class _Traced(torch.nn.Module):
+    def __init__(self, module: TextModule, layers: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module, self.layers = module, layers
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        out: tuple[torch.Tensor, ...] = self.module(input_ids, attention_mask, self.layers)
+        return out
+
+
+def agrees(engine: Engine, reference: Engine, batches: Sequence[Batch], layers: Sequence[str], least: float) -> bool:
+    """Whether every text has a cosine of at least `least` between the two engines, on every layer."""
+    results = []
+    for one in (engine, reference):
+        found: dict[int, list[np.ndarray]] = {}
+
+        def put(rows: np.ndarray, vectors: Sequence[np.ndarray], found: dict[int, list[np.ndarray]] = found) -> None:
+            found[int(rows[0])] = [np.array(layer, np.float64) for layer in vectors]
+
+        one.run(batches, layers, put)
+        results.append([found[key] for key in sorted(found)])
+    worst = 1.0
+    for ours, theirs in zip(*results, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+            worst = min(worst, float(np.min((a * b).sum(1) / np.maximum(norms, 1e-30), initial=1.0)))
+    logging.getLogger(__name__).debug("%s: least cosine to %s %.6f", engine.title, reference.title, worst)
+    return worst >= least  # NaN compares False: not used
