@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pairspace.errors import IndexingError, StorageError
 from pairspace.index import Field, Point, parse_filter
+from pairspace.index import edge as edge_module
 from pairspace.index.engine import Sparse
 
 FIELDS = {"dense": Field("dense", 4), "many": Field("multi", 4), "bm25": Field("terms")}
@@ -190,11 +191,13 @@ def passes(payload, conditions):
     return True
 
 
+@pytest.mark.parametrize("fields_from", [0, 10**9], ids=["payload index", "payload read"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(PAYLOADS, min_size=1, max_size=8), st.lists(st.one_of(FILTERS, NUMBERS, DATES), min_size=5, max_size=25)
 )
-def test_filters_are_the_plain_ones(engine, payloads, filters):
+def test_filters_are_the_plain_ones(engine, fields_from, payloads, filters):
+    edge_module._FIELDS_FROM = fields_from
     engine.delete([key(i) for i in range(8)])
     engine.upsert([point(i, payload, dense=VECTORS[i]) for i, payload in enumerate(payloads)])
     for filter in filters:
@@ -202,6 +205,32 @@ def test_filters_are_the_plain_ones(engine, payloads, filters):
         right = {key(i) for i, payload in enumerate(payloads) if passes(payload, conditions)}
         assert engine.count(conditions) == len(right), (filter, payloads)
         assert {f.key for f in engine.search("dense", [VECTORS[0]], 8, conditions)[0]} == right
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    before = edge_module._FIELDS_FROM
+    yield
+    edge_module._FIELDS_FROM = before
+
+
+def test_a_filtered_field_is_indexed_once_and_stays_so(engine, engine_class, monkeypatch):
+    monkeypatch.setattr(edge_module, "_FIELDS_FROM", 5)
+    engine.upsert([point(i, {"a b": i % 3, "s": "xy"[i % 2]}) for i in range(10)])
+    conditions = parse_filter({"a b": 1, "s": "x"})
+    before = engine.search("dense", [VECTORS[0]], 10, conditions)
+    assert [f.payload for f in before[0]] == [{"a b": 1, "s": "x"}]  # of 1, 4 and 7 the even one
+    engine.close()
+    again = engine_class.open(engine.path)
+    assert again._fields == {'"a b"', "s"}
+    again.upsert([point(11, {"a b": 1, "s": "x"})])
+    assert len(again.search("dense", [VECTORS[0]], 10, conditions)[0]) == len(before[0]) + 1
+    again.close()
+
+
+def test_a_field_whose_name_holds_a_quote_cannot_be_filtered_by(engine):
+    with pytest.raises(IndexingError, match="holds a quote or a backslash"):
+        engine.count(parse_filter({r'"a\"b"': 1}))
 
 
 def test_errors_say_what_could_not_be_done(engine):

@@ -1,6 +1,7 @@
 """The index: searchable items of one side, dense, by words (BM25) or both, in one directory."""
 
-from .engine import EdgeEngine, Engine, Field, Found, Point
+from .edge import EdgeEngine
+from .engine import Engine, Field, Found, Point
 from .filters import Condition, parse_filter
 from .index import Index
 from .manifest import Manifest, SpaceLike, SpaceNote

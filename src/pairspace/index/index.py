@@ -20,7 +20,8 @@ from typing import Any, Self
 from ..data.files import atomic_folder
 from ..errors import IndexingError
 from ..progress import progress_bar
-from .engine import EdgeEngine, Engine, Field, Found, Point, lock_file
+from .edge import EdgeEngine, lock_file
+from .engine import Engine, Field, Found, Point
 from .filters import parse_filter
 from .hybrid import DEPTH, fuse
 from .lexical import Lexical
