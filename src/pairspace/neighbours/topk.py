@@ -145,9 +145,10 @@ def _sparse_top_k(
     rows_a_block = max(1, min(chunk, _CELLS // max(1, documents.shape[0])))
     for first in range(0, queries.shape[0], rows_a_block):
         rows = slice(first, min(first + rows_a_block, queries.shape[0]))
-        product = (queries[rows] @ by_term).tocoo()
+        product = queries[rows] @ by_term
         block = np.full(product.shape, -np.inf, np.float32)
-        block[product.row, product.col] = product.data
+        for line, start, stop in zip(block, product.indptr, product.indptr[1:], strict=False):
+            line[product.indices[start:stop]] = product.data[start:stop]
         best.update(rows, *_owned(torch.from_numpy(block), 0, documents.shape[0], owners))
     return best.ranking()
 
