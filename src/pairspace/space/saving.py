@@ -1,6 +1,6 @@
 """A space as a folder, and back.
 
-    config.json              what it is: sides, layers, projectors, settings, how it was trained, and a checksum of every file
+    config.json              sides, layers, projectors, settings, how it was trained; a checksum of every file
     projectors.safetensors   the projectors, and the state they started from
     encoders/<n>/            each distinct encoder once
     README.md                the model card
@@ -63,8 +63,6 @@ def save_space(space: Space, path: Path) -> None:
                     tensors[f"{state}/{key}/{name}"] = value.detach().cpu().contiguous().clone()
             sides[side] = {
                 "encoder": encoders[id(part.encoder)],
-                "encoder_name": part.encoder.name,
-                "encoder_settings": part.encoder.settings(),
                 "layers": list(part.layers),
                 "projector": part.projector.settings(),
                 "projector_key": key,
@@ -109,11 +107,7 @@ def load_space(
     for side, saved in config["sides"].items():
         where = saved["encoder"]
         if where not in encoders:
-            settings = saved["encoder_settings"]
-            encoders[where] = load_encoder(
-                str(folder / where), device=device, trust_remote_code=trust_remote_code, **settings
-            )
-            encoders[where].name = saved["encoder_name"]
+            encoders[where] = load_encoder(folder / where, device=device, trust_remote_code=trust_remote_code)
         key = saved["projector_key"]
         if key not in modules:
             trained = create_projector(**saved["projector"])
@@ -131,8 +125,8 @@ def load_space(
         part.start.to(space.device)
     if space.fingerprint != config["fingerprint"]:
         raise SpaceError(
-            f"{folder}: the loaded space has the fingerprint {space.fingerprint}, its config says {config['fingerprint']}: "
-            "an encoder or a setting is not the one it was saved with"
+            f"{folder}: loaded with the fingerprint {space.fingerprint}, saved with {config['fingerprint']}: an encoder "
+            "or a setting is not the one it was saved with"
         )
     return space
 

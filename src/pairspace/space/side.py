@@ -103,7 +103,7 @@ def build_sides(
         if isinstance(names[side], str) and key not in loaded:
             loaded[key] = load_encoder(
                 names[side],
-                prompt=prompts[side] or "",
+                prompt=prompts[side],
                 max_length=lengths[side],
                 device=device,
                 trust_remote_code=trust_remote_code,

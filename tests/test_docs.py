@@ -1,0 +1,76 @@
+"""What the README and the pages under docs/ tell people to type works, block after block, page by page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pairspace.data import sample_path
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(<!-- not run[^>]*-->\n+)?```(python|bash)\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return [(kind, code) for skipped, kind, code in BLOCK.findall(page.read_text(encoding="utf-8")) if not skipped]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    table = pq.read_table(sample_path())
+    pq.write_table(table.slice(0, 240), tmp_path / "packages.parquet")
+    test = table.slice(240, 60)
+    pq.write_table(test, tmp_path / "test.parquet")
+    rows = test.to_pylist()
+    dump = json.dumps
+    (tmp_path / "corpus.jsonl").write_text(
+        "".join(dump({"_id": r["md5"], "title": r["package"], "text": r["long_en"]}) + "\n" for r in rows)
+    )
+    (tmp_path / "queries.jsonl").write_text(
+        "".join(dump({"_id": f"q{i}", "text": r["short_en"]}) + "\n" for i, r in enumerate(rows))
+    )
+    (tmp_path / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n" + "".join(f"q{i}\t{r['md5']}\t1\n" for i, r in enumerate(rows))
+    )
+    (tmp_path / "texts.txt").write_text("".join(r["short_en"] + "\n" for r in rows))
+    small = pa.table({"question": test["short_en"], "answer": test["long_en"]})
+    pq.write_table(small, tmp_path / "your.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_page_says_works(page, folder, cache):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PAIRSPACE_CACHE": str(cache),
+        "HF_HUB_OFFLINE": "1",
+    }
+    for kind, code in blocks(page):
+        command = [sys.executable, "-c", code] if kind == "python" else ["bash", "-euc", code]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout}\n{done.stderr}"
+
+
+def test_no_page_names_a_verb_that_does_not_exist():
+    from typer.main import get_command
+
+    from pairspace.cli import app
+
+    verbs = set(get_command(app).commands)
+    for page in PAGES:
+        for verb in re.findall(r"^\s*pairspace ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert verb in verbs, f"{page.name} names 'pairspace {verb}'"
