@@ -37,6 +37,9 @@ def test_equal_scores_keep_the_order_given():
         assert per_query(dict.fromkeys(["q"], dict.fromkeys(names, 0.5)), qrels, ["MRR@10"])[0, 0] == pytest.approx(
             1 / rank
         )
+    many = [f"d{i}" for i in range(200)]
+    values = per_query({"q": {d: 0.5 + (i % 2) for i, d in enumerate(many)}}, {"q": {"d100": 1}}, ["MRR"])
+    assert values[0, 0] == pytest.approx(1 / 151)
     assert per_query({"q": {"a": 0.1, "m": 0.9}}, qrels, ["R@1"])[0, 0] == 1
 
 
