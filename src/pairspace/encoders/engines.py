@@ -9,7 +9,6 @@ engine with torch fp32 before it is trusted.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from pairspace.encoders.module import TextModule
+from pairspace.encoders.quiet import quiet
 
 __all__ = ["Batch", "Engine", "OpenVinoEngine", "TorchEngine", "agrees"]
 
@@ -73,8 +73,7 @@ class OpenVinoEngine:
         ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
         example = {"input_ids": ids, "attention_mask": (ids > 0).long()}
         shapes = [("input_ids", [-1, -1]), ("attention_mask", [-1, -1])]
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer's remarks on constants; `agrees` looks at what matters
+        with torch.inference_mode(), quiet():  # the tracer remarks on constants; `agrees` looks at what matters
             graph = ov.convert_model(_Traced(module, self.layers), example_input=example, input=shapes)
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
         self._compiled = ov.Core().compile_model(graph, "CPU", options)

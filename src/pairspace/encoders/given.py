@@ -158,7 +158,7 @@ def read_given(path: Path) -> GivenEncoder:
 def _npy(path: Path) -> GivenEncoder:
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged header makes numpy raise almost anything
         raise EncoderError(f"{path}: no readable .npy file ({error})") from None
     if table.ndim != 2 or table.dtype.kind not in "fiu" or 0 in table.shape:
         raise FeatureError(f"{path}: {table.dtype} {table.shape} found; floats (rows, dimension) are needed")

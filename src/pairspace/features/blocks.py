@@ -100,8 +100,8 @@ class Layer:
             self._blocks[name] = record
         except FileNotFoundError:
             return  # removed by another process between listing and opening
-        except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, SyntaxError) as error:
-            self._remove(name, str(error))
+        except Exception as error:  # a damaged header makes numpy raise almost anything
+            self._remove(name, str(error) or type(error).__name__)
 
     def _verify(self, name: str) -> bool:
         if name not in self._sound:

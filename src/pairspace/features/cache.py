@@ -263,7 +263,7 @@ def _shape(folder: Path) -> tuple[int, int]:
         try:
             vectors = np.load(path, mmap_mode="r", allow_pickle=False)["vectors"]
             rows, dimension = rows + vectors.shape[0], vectors.shape[1]
-        except (OSError, ValueError, EOFError, IndexError):
+        except Exception:
             continue  # damaged: noticed and removed when it is next used
     return rows, dimension
 
