@@ -14,12 +14,12 @@ class Fake:
     """Vectors made from a hash of the text: any process gives the same."""
 
     name, modality, layers, prompt = "fake", "text", ("0", "last"), ""
-    dimensions = {"0": 4, "last": 6}
     max_length: int | None = 3
     precision, dtype = "fp32", "float16"
 
     def __init__(self, fingerprint: str = "f" * 32) -> None:
         self.fingerprint = fingerprint
+        self.dimensions = {"0": 4, "last": 6}
         self.seen: list[str] = []
         self.calls: list[tuple[str, ...]] = []
 
@@ -27,13 +27,11 @@ class Fake:
         self.seen += items
         self.calls.append(tuple(layers))
         seeds = [int.from_bytes(hashlib.blake2b(item.encode(), digest_size=8).digest(), "little") for item in items]
-        vectors = {
-            layer: np.array(
-                [np.random.default_rng(s + len(layer)).standard_normal(self.dimensions[layer]) for s in seeds],
-                np.float32,
-            ).reshape(len(items), self.dimensions[layer])
-            for layer in layers
-        }
+        vectors = {}
+        for layer in layers:
+            dimension = self.dimensions[layer]
+            rows = [np.random.default_rng(seed + len(layer)).standard_normal(dimension) for seed in seeds]
+            vectors[layer] = np.array(rows, np.float32).reshape(len(items), dimension)
         return Encoded(vectors, np.array([len(item.split()) for item in items], np.int32))
 
 

@@ -112,7 +112,7 @@ def test_a_full_disk_raises_and_leaves_the_cache_whole(fake, tmp_path, monkeypat
         real(stream, record, **options)
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(StorageError, match="No space left on device.*--no-cache"):
+    with pytest.raises(StorageError, match=r"No space left on device.*--no-cache"):
         store.features(fake, TEXTS, LAYERS)
     monkeypatch.undo()
     assert all(path.read_bytes() == content for path, content in before.items())

@@ -60,9 +60,8 @@ def test_nan_names_the_item(fake, tmp_path, monkeypatch, value, cached):
 
 def test_zero_vectors_stay_zero_and_huge_ones_do_not_overflow(fake, monkeypatch):
     vectors = np.array([[0, 0, 0, 0, 0, 0], [3e8, 4e8, 0, 0, 0, 0]], np.float32)
-    monkeypatch.setattr(
-        fake, "encode", lambda items, layers, progress=None: Encoded({"last": vectors}, np.ones(2, np.int32))
-    )
+    encoded = Encoded({"last": vectors}, np.ones(2, np.int32))
+    monkeypatch.setattr(fake, "encode", lambda items, layers, progress=None: encoded)
     rows = compute_features(fake, ["a", "b"], ("last",)).rows()
     np.testing.assert_allclose(rows, [[0] * 6, [0.6, 0.8, 0, 0, 0, 0]], atol=1e-3)
 

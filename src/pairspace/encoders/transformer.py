@@ -240,7 +240,7 @@ def _load(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any
         except Exception as error:
             if "trust_remote_code" in str(error) and not trust:
                 raise EncoderError(
-                    f"{folder}: the model comes with Python code of its own, which is not run; if you trust it, allow it "
-                    "with trust_remote_code=True"
+                    f"{folder}: the model comes with Python code of its own, which is not run; if you trust it, "
+                    "allow it with trust_remote_code=True"
                 ) from error
             raise EncoderError(f"{folder}: {kind} cannot be loaded ({' '.join(str(error).split())[:300]})") from error

@@ -95,9 +95,11 @@ class Features:
         chosen = np.arange(len(self)) if indices is None else np.atleast_1d(np.arange(len(self))[indices])
         out = np.empty((len(chosen), self.dimension), np.float32)
         for layer, place in self.slices().items():
-            for start in range(0, len(chosen), 8192):  # blocks, so that the working copies stay small
-                part = slice(start, start + 8192)
-                out[part, place] = unit_rows(self._stored[layer].take(chosen[part]), names=chosen[part], layer=layer)
+            for start in range(0, len(chosen), 1024):  # few enough to stay in the processor's cache
+                part = slice(start, start + 1024)
+                vectors = self._stored[layer].take(chosen[part])
+                norms = _norms(vectors, chosen[part], layer)
+                np.multiply(vectors, 1 / np.maximum(norms, 1e-30), out=out[part, place])
         return out
 
 
@@ -113,16 +115,20 @@ def unit_rows(vectors: np.ndarray, *, names: np.ndarray | None = None, layer: st
         FeatureError: NaN or infinity.
     """
     vectors = np.asarray(vectors, np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]
+    norms = _norms(vectors.astype(np.float64), names, layer)
+    return np.asarray(vectors / np.maximum(norms, 1e-30), np.float32)
+
+
+def _norms(vectors: np.ndarray, names: np.ndarray | None, layer: str) -> np.ndarray:
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     if not np.isfinite(norms).all():
-        row = int(np.flatnonzero(~np.isfinite(norms[:, 0]))[0])
-        name = row if names is None else int(names[row])
-        count = int((~np.isfinite(norms)).sum())
+        bad = np.flatnonzero(~np.isfinite(norms[:, 0]))
+        name = bad[0] if names is None else names[bad[0]]
         raise FeatureError(
-            f"the features of item {name} have NaN or infinite values (layer {layer or 'last'!r}, {count:,} such); "
+            f"the features of item {name} have NaN or infinite values (layer {layer or 'last'!r}, {len(bad):,} such); "
             "look at the item, or leave it out"
         )
-    return np.asarray(vectors / np.maximum(norms, 1e-30), np.float32)
+    return np.asarray(norms)
 
 
 def compute_features(encoder: Encoder, items: Any, layers: Sequence[str], *, progress: bool | None = None) -> Features:
