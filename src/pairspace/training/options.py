@@ -40,8 +40,10 @@ class TrainingOptions:
         for name, low in (("epochs", 1), ("batch_size", 2)):
             if getattr(self, name) < low:
                 raise TrainingError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < float("inf"):
             raise TrainingError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not self.weight_decay >= 0:
+            raise TrainingError(f"weight_decay must not be negative, got {self.weight_decay}")
         if not 0 <= self.warmup < 1:
             raise TrainingError(f"warmup is a share of all steps, from 0 up to but not 1, got {self.warmup}")
         if not 0.01 <= self.temperature <= 1:
