@@ -1,0 +1,182 @@
+"""The blocked InfoNCE against slow, plain ones: the formula written out, and open_clip's."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy, normalize
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pairspace.errors import ShapeError
+from pairspace.objectives import info_nce
+
+module = importlib.import_module("pairspace.objectives.info_nce")
+
+
+def plain(a, b, temperature, same=()):
+    """The formula, with the whole matrix of logits and a mask over it."""
+    logits = a @ b.T / temperature
+    masked = torch.zeros(len(a), len(a), dtype=torch.bool)
+    for ids in same:
+        masked |= ids[:, None] == ids[None, :]
+    masked.fill_diagonal_(False)
+    logits = logits.masked_fill(masked, -torch.inf)
+    rows, columns = logits.log_softmax(1).diagonal(), logits.log_softmax(0).diagonal()
+    return -(rows + columns).mean() / 2
+
+
+def batch(n, dim, seed, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = (normalize(torch.randn(n, dim, generator=generator, dtype=dtype), dim=1) for _ in range(2))
+    return a.requires_grad_(), b.requires_grad_()
+
+
+def gradients(loss, *inputs):
+    return torch.autograd.grad(loss, inputs)
+
+
+@st.composite
+def problems(draw):
+    n = draw(st.integers(1, 24))
+    ids = st.one_of(st.none(), st.lists(st.integers(0, 6), min_size=n, max_size=n).map(torch.tensor))
+    return {
+        "batch": batch(n, draw(st.integers(1, 8)), draw(st.integers(0, 99))),
+        "temperature": draw(st.floats(0.01, 1.0)),
+        "left": draw(ids),
+        "right": draw(ids),
+        "chunk": draw(st.one_of(st.none(), st.integers(1, 30))),
+        "keep": draw(st.sampled_from([0, 100, 1 << 20])),
+        "underflow": draw(st.sampled_from([1e-30, torch.inf])),  # inf: every column takes the careful path
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems())
+def test_equals_the_plain_formula_in_value_and_gradients(problem):
+    a, b = problem["batch"]
+    temperature = torch.tensor(problem["temperature"], dtype=torch.float64, requires_grad=True)
+    same = tuple(ids for ids in (problem["left"], problem["right"]) if ids is not None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "KEEP", problem["keep"])
+        patch.setattr(module, "UNDERFLOW", problem["underflow"])
+        loss = info_nce(a, b, temperature=temperature, same=same or None, chunk=problem["chunk"])
+        ours = gradients(loss, a, b, temperature)
+    right = plain(a, b, temperature, same)
+    assert loss.item() == pytest.approx(right.item(), rel=1e-10, abs=1e-12)
+    for one, other in zip(ours, gradients(right, a, b, temperature), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("keep", [0, 40, 1 << 20])
+def test_passes_gradcheck(monkeypatch, keep):
+    monkeypatch.setattr(module, "KEEP", keep)
+    a, b = batch(7, 4, seed=0)
+    temperature = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
+    ids = torch.tensor([0, 1, 1, 2, 3, 3, 3])
+    assert torch.autograd.gradcheck(
+        lambda a, b, t: info_nce(a, b, temperature=t, same=ids, chunk=3), (a, b, temperature), eps=1e-6
+    )
+
+
+def test_columns_that_vanish_beside_the_highest_logit_are_computed_with_care():
+    # In float32 at the lowest temperature a column can lie 200 nats below the highest logit, where exp gives 0.
+    e = torch.eye(4)
+    a = torch.stack([e[0], e[0], e[1]])
+    b = torch.stack([e[0], -e[0], e[2]])
+    loss = info_nce(a.requires_grad_(), b.requires_grad_(), temperature=0.01)
+    exact_a, exact_b = a.detach().double().requires_grad_(), b.detach().double().requires_grad_()
+    exact = plain(exact_a, exact_b, 0.01)
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+    for one, other in zip(gradients(loss, a, b), gradients(exact, exact_a, exact_b), strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
+
+
+def test_float32_stays_close_to_float64_at_the_lowest_temperature():
+    a, b = batch(300, 16, seed=1, dtype=torch.float32)
+    loss = info_nce(a, b, temperature=0.01, chunk=64)
+    exact_a, exact_b = a.detach().double().requires_grad_(), b.detach().double().requires_grad_()
+    exact = plain(exact_a, exact_b, 0.01)
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
+    for one, other in zip(gradients(loss, a, b), gradients(exact, exact_a, exact_b), strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-3, atol=1e-5)
+
+
+def test_equals_the_loss_of_open_clip_and_of_sentence_transformers():
+    # ClipLoss and MultipleNegativesSymmetricRankingLoss are one formula; their scale is 1 / temperature.
+    a, b = batch(40, 8, seed=2)
+    logits, labels = 20.0 * a @ b.T, torch.arange(40)
+    theirs = (cross_entropy(logits, labels) + cross_entropy(logits.T, labels)) / 2
+    assert info_nce(a, b, temperature=0.05).item() == pytest.approx(theirs.item(), rel=1e-12)
+
+
+def test_a_second_backward_gives_the_same_gradients():
+    a, b = batch(20, 8, seed=4)
+    loss = info_nce(a, b, temperature=0.1, chunk=6)
+    first = torch.autograd.grad(loss, (a, b), retain_graph=True)
+    second = torch.autograd.grad(loss, (a, b))
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_items_equal_on_one_side_are_no_negatives_and_without_negatives_the_loss_is_nothing(side):
+    a, b = batch(6, 4, seed=5)
+    ids = [torch.arange(6), torch.arange(6)]
+    ids[side] = torch.zeros(6, dtype=torch.int64)
+    loss = info_nce(a, b, temperature=0.07, same=(ids[0], ids[1]))
+    assert loss.item() == pytest.approx(0.0, abs=1e-12)
+    assert all(g.abs().max() < 1e-12 for g in gradients(loss, a, b))
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the most elements a tensor has had."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for one in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(one, torch.Tensor):
+                self.elements = max(self.elements, one.numel())
+        return out
+
+
+@pytest.mark.parametrize("keep", [0, 1 << 14])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_no_tensor_grows_with_the_square_of_the_batch(monkeypatch, keep, repeated):
+    monkeypatch.setattr(module, "KEEP", keep)
+    n, dim, chunk = 600, 8, 10
+    a, b = batch(n, dim, seed=6)
+    ids = torch.arange(n) // 3 if repeated else None
+    with _Largest() as seen:
+        info_nce(a, b, temperature=0.07, same=ids, chunk=chunk).backward()
+    assert seen.elements == n * chunk
+
+
+def test_what_is_kept_between_the_passes_is_bounded(monkeypatch):
+    n, chunk = 600, 10
+    monkeypatch.setattr(module, "KEEP", 5 * n * chunk + 1)
+    a, b = batch(n, 8, seed=7)
+    loss = info_nce(a, b, temperature=0.07, chunk=chunk)
+    assert sum(e.numel() for _, e in loss.grad_fn.kept) == 5 * n * chunk
+    monkeypatch.setattr(module, "KEEP", 0)
+    other = info_nce(a, b, temperature=0.07, chunk=chunk)
+    for one, two in zip(gradients(loss, a, b), gradients(other, a, b), strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_nothing_is_kept_without_gradients():
+    with torch.no_grad():
+        a, b = batch(20, 4, seed=8)
+        assert info_nce(a, b, temperature=0.07).item() == pytest.approx(plain(a, b, 0.07).item())
+
+
+def test_batches_that_do_not_fit_each_other_are_named():
+    with pytest.raises(ShapeError, match=r"\(3, 4\) and \(2, 4\)"):
+        info_nce(torch.zeros(3, 4), torch.zeros(2, 4), temperature=0.1)
+    with pytest.raises(ShapeError, match=r"one id a pair, \(3,\), got \(2,\)"):
+        info_nce(torch.zeros(3, 4), torch.zeros(3, 4), temperature=0.1, same=torch.zeros(2))
