@@ -74,7 +74,7 @@ class Systems:
             found[BM25] = ("bm25", lexical)
         if queries.start is not None and documents.start is not None:
             before = top_k(queries.start, documents.start, self.depth, owners=documents.owners)
-            found[ENCODERS] = ("encoders, before training", before)
+            found[ENCODERS] = ("encoders before training", before)
         dense = top_k(queries.vectors, documents.vectors, self.depth, owners=documents.owners)
         found[SPACE] = ("space", dense)
         if lexical is not None and self.fusion:

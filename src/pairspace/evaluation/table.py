@@ -25,5 +25,5 @@ def p_text(p: float) -> str:
 
 
 def short(value: float, sign: str = "-") -> str:
-    """Three decimals without the zero before the point (".714"); `sign="+"` shows a plus too."""
-    return f"{value:{sign}.3f}".replace("0.", ".", 1)
+    """A number in [-1, 1] in four characters (".714", "1.00"), and its sign; `sign="+"` shows a plus too."""
+    return f"{value:{sign}.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:{sign}.2f}"

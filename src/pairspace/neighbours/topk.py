@@ -1,10 +1,11 @@
 """Exact top-k in blocks: the k best documents of every query, never the whole queries x documents matrix.
 
 Documents go by in blocks; for each, all queries go by in chunks, so that a block is brought to float32 and normalised
-once. A block's best are merged into the running best, so memory is one block of scores beside the result. Equal
-scores are ordered by position: the lower document index first, also where the tie lies across the k-th place.
-torch.topk promises neither, so its choice is checked against the (k+1)-th score and redone for the rows where the two
-are equal.
+once. A block's best are merged into the running best, so memory is one block of scores beside the result.
+
+Equal scores are ordered by position: the lower document index first, also where the tie lies across the k-th place.
+torch.topk promises neither. So its choice within a block is checked against the (k+1)-th score and redone for the rows
+where the two are equal, and merging compares 64-bit keys of score and index, of which no two are equal.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["Ranking", "top_k"]
 _CHUNK = 1024  # queries a block of scores
 _BLOCK = 16_384  # documents a block of scores: 64 MiB of float32 with the chunk above
 _CELLS = _CHUNK * _BLOCK
+_NOTHING = -(0x7F800001 << 32)  # the key of score -inf at the last index there can be: below every document's
 
 
 class Ranking(NamedTuple):
@@ -87,48 +89,50 @@ def top_k(
 
 
 class _Best:
-    """The best k of each query among the blocks seen so far."""
+    """The best k of each query among the blocks seen so far, as keys that sort by score, then by lower index."""
 
     def __init__(self, queries: int, k: int, device: torch.device) -> None:
         self.k = k
-        self.scores = torch.full((queries, k), -torch.inf, device=device)
-        self.indices = torch.full((queries, k), -1, dtype=torch.int64, device=device)
+        self.keys = torch.full((queries, k), _NOTHING, dtype=torch.int64, device=device)
 
     def update(self, rows: slice, block: torch.Tensor, start: int) -> None:
-        """Merge a block of scores (rows, width) whose first column is document `start`; blocks come in index order."""
+        """Merge a block of scores (rows, width) whose first column is document `start`."""
         scores, columns = _block_top_k(block, self.k)
-        # Stable: what is here already has lower indices, and both lists are in tie order.
-        scores = torch.cat([self.scores[rows], scores], 1)
-        indices = torch.cat([self.indices[rows], columns + start], 1)
-        scores, order = torch.sort(scores, dim=1, descending=True, stable=True)
-        self.scores[rows] = scores[:, : self.k]
-        self.indices[rows] = indices.gather(1, order[:, : self.k])
+        keys = torch.cat([self.keys[rows], _keys(scores, columns + start)], 1)
+        self.keys[rows] = torch.topk(keys, self.k, dim=1).values
 
     def ranking(self) -> Ranking:
         """The result, checked for NaN (which sorts above every number, so it cannot hide)."""
-        bad = torch.isnan(self.scores).any(1)
+        bits = (self.keys >> 32).to(torch.int32)
+        scores = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(torch.float32)
+        bad = torch.isnan(scores).any(1)
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
             raise FeatureError(f"the similarities of query {row} are not numbers: its vector or a document's holds NaN")
-        indices = torch.where(torch.isneginf(self.scores), -1, self.indices)
-        return Ranking(self.scores.cpu().numpy(), indices.cpu().numpy())
+        indices = torch.where(torch.isneginf(scores), -1, 0xFFFFFFFF - (self.keys & 0xFFFFFFFF))
+        return Ranking(scores.cpu().numpy(), indices.cpu().numpy())
+
+
+def _keys(scores: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """One int64 each: the score's bits, made to sort as numbers do, above the complement of the index."""
+    scores = torch.where(torch.isnan(scores), torch.nan, scores + 0.0)  # one NaN, above all; -0 becomes 0
+    bits = scores.view(torch.int32)
+    return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64) << 32) | (0xFFFFFFFF - indices)
 
 
 def _block_top_k(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Best k of each row in tie order: scores and columns."""
+    """Scores and columns of the best k of each row in any order; of those tied for the last place, the lowest columns."""
     width = block.shape[1]
     scores, columns = torch.topk(block, min(k + 1, width), dim=1)
-    if width > k:
-        # Tied across the k-th place: take the lowest columns of those equal to it.
-        tied = ((scores[:, k - 1] == scores[:, k]) & ~torch.isneginf(scores[:, k])).nonzero()[:, 0]
-        scores, columns = scores[:, :k], columns[:, :k].contiguous()
-        for row in tied.tolist():
-            last = scores[row, k - 1]
-            above = (block[row] > last).nonzero()[:, 0]
-            columns[row] = torch.cat([above, (block[row] == last).nonzero()[: k - len(above), 0]])
-    columns = columns.sort(1).values
-    scores, order = torch.sort(block.gather(1, columns), dim=1, descending=True, stable=True)
-    return scores, columns.gather(1, order)
+    if width <= k:
+        return scores, columns
+    tied = ((scores[:, k - 1] == scores[:, k]) & ~torch.isneginf(scores[:, k])).nonzero()[:, 0]
+    for row in tied.tolist():
+        last = scores[row, k]
+        above = (block[row] > last).nonzero()[:, 0]
+        columns[row, :k] = torch.cat([above, (block[row] == last).nonzero()[: k - len(above), 0]])
+        scores[row, :k] = block[row, columns[row, :k]]
+    return scores[:, :k].contiguous(), columns[:, :k]
 
 
 def _sparse_top_k(
