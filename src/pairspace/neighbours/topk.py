@@ -121,7 +121,7 @@ def _keys(scores: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
 
 def _block_top_k(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores and columns of the best k of each row in any order; of those tied for the last place, the lowest columns."""
+    """Scores and columns of the best k of each row in any order; of those tied for the last place the lowest."""
     width = block.shape[1]
     scores, columns = torch.topk(block, min(k + 1, width), dim=1)
     if width <= k:
