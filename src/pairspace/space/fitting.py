@@ -11,7 +11,7 @@ import torch
 from pairspace.data import Pairs
 from pairspace.errors import DataError, SpaceError
 from pairspace.neighbours import Bm25, learn_weight, top_k
-from pairspace.projectors import align, start_at_identity
+from pairspace.projectors import align
 from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
 from pairspace.training.watch import check_codes
 
@@ -43,10 +43,11 @@ def fit(
     towers, codes = _towers(space, pairs, progress)
     check_codes(codes)
     if not space.started:
-        _start(space, towers, codes, options.seed)
+        _align(space, towers, codes, options.seed)
     watched = None
     if held_out is not None:
-        watched = Validation(*(parts := _towers(space, held_out, progress))[0], parts[1])
+        (left, right), rows = _towers(space, held_out, progress)
+        watched = Validation(left, right, rows)
     if space.trainable:
         history = train(
             *towers,
@@ -109,30 +110,22 @@ def _towers(
     return (towers[0], towers[1]), (codes[0], codes[1])
 
 
-def _start(
+def _align(
     space: Space,
     towers: tuple[FrozenTower, FrozenTower],
     codes: tuple[np.ndarray, np.ndarray],
     seed: int,
 ) -> None:
-    """Put the projectors where they do least harm, and remember that as the state before training."""
-    query, document = space.part(space.query_side), space.part(space.document_side)
-    related = query.encoder.fingerprint == document.encoder.fingerprint or query.encoder.name == document.encoder.name
-    if query.projector.kind == "identity" or document.projector.kind == "identity":
-        related = True
-    if related and all(p.blocks[-1] == space.dimension for p in (query, document)):
-        for part in (query, document):
-            if part.projector.kind != "identity":
-                start_at_identity(part.projector)
-    else:
-        rows = np.random.default_rng(seed).permutation(len(codes[0]))[:ALIGN_ON]
-        last = [
-            torch.from_numpy(tower.features.rows(code[rows])[:, -part.blocks[-1] :])
-            for tower, code, part in zip(towers, codes, (query, document), strict=True)
-        ]
-        align(query.projector.cpu(), document.projector.cpu(), *last)
-        for part in (query, document):
-            part.projector.to(space.device)
+    """Bring two encoders of different origin together on the training pairs: the state before training."""
+    parts = space.part(space.query_side), space.part(space.document_side)
+    rows = np.random.default_rng(seed).permutation(len(codes[0]))[:ALIGN_ON]
+    last = [
+        torch.from_numpy(tower.features.rows(code[rows])[:, -part.blocks[-1] :])
+        for tower, code, part in zip(towers, codes, parts, strict=True)
+    ]
+    align(parts[0].projector.cpu(), parts[1].projector.cpu(), *last)
+    for part in parts:
+        part.projector.to(space.device)
     space.keep_start()
 
 

@@ -23,7 +23,7 @@ from pairspace.errors import SpaceError
 from pairspace.features import FeatureCache, Features, compute_features
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
-from pairspace.space.side import Side, build_sides, project
+from pairspace.space.side import Side, build_sides, project, start_where_related
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -38,6 +38,7 @@ class Space:
         dimension: of the vectors.
         fusion_weight: weight of the space in its z-score fusion with BM25, learnt on validation; None if it was not.
         language: of the texts, for BM25 ("english", "de", ...; None for no stemming and no stopwords).
+        started: False while two encoders of different origin were not yet brought together on pairs.
         trained: False while the projectors are at their start.
         record: how it was trained: pairs, options, scores.
     """
@@ -58,7 +59,7 @@ class Space:
         self.name, self.language, self.cache = name, language, cache
         self.temperature = Temperature()
         self.fusion_weight: float | None = None
-        self.started = self.trained = False
+        self.started, self.trained = False, False
         self.record: dict[str, Any] = {}
         self.device = torch.device(getattr(self._parts[self.sides[0]].encoder, "device", None) or "cpu")
         for part in self._parts.values():
@@ -122,7 +123,10 @@ class Space:
             trust_remote_code=trust_remote_code,
         )
         kept = FeatureCache() if cache is True else cache or None
-        return cls(parts, query_side=query_side, name=name, language=language, cache=kept)
+        space = cls(parts, query_side=query_side, name=name, language=language, cache=kept)
+        if start_where_related(parts):
+            space.keep_start()
+        return space
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -300,6 +304,11 @@ class Space:
 
     def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> np.ndarray:
         part = self.part(side)
+        if not self.started:
+            raise SpaceError(
+                "the sides' encoders are of different origin and share no space yet: fit it on pairs, or give "
+                "projector='identity' if they do"
+            )
         projector = part.start if start else part.projector
         if isinstance(items, np.ndarray) and items.dtype.kind == "f":
             return project(projector, part.given_features(items), self.device)

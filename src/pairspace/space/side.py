@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from pairspace.encoders import Encoder, load_encoder, resolve_layers
 from pairspace.errors import FeatureError, SpaceError
 from pairspace.features import Features
-from pairspace.projectors import create_projector
+from pairspace.projectors import create_projector, start_at_identity
 
-__all__ = ["Side", "build_sides", "per_side", "project"]
+__all__ = ["Side", "build_sides", "per_side", "project", "start_where_related"]
 
 CHUNK = 8192  # rows projected at once
 
@@ -124,6 +124,22 @@ def build_sides(
         module = first if fresh else create_projector(kinds[side], blocks=blocks[side], dimension=dimension)
         built[side] = Side(encoders[side], taken[side], module, module)
     return built
+
+
+def start_where_related(parts: Mapping[str, Side]) -> bool:
+    """Let projectors begin at the identity where that means something; False where the sides must be aligned first.
+
+    It does where all sides use one encoder (their prompts may differ), and where the user asked for the identity.
+    """
+    if all(part.projector.kind == "identity" for part in parts.values()):
+        return True
+    dimensions = {part.projector.dimension for part in parts.values()} | {part.blocks[-1] for part in parts.values()}
+    if len({part.encoder.name for part in parts.values()}) > 1 or len(dimensions) > 1:
+        return False
+    for part in parts.values():
+        if part.projector.kind != "identity":
+            start_at_identity(part.projector)
+    return True
 
 
 @torch.inference_mode()

@@ -1,0 +1,123 @@
+"""A space on disk: what comes back is what was saved, and what was altered is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pairspace.data import Pairs
+from pairspace.errors import SpaceError, StorageError
+from pairspace.space import Space
+
+
+@pytest.fixture
+def trained(plain_folder):
+    words = [f"{a} {b}" for a in "abcdefgh" for b in "abcdefgh"]
+    pairs = Pairs.from_columns({"title": words, "body": [w[::-1] + " game" for w in words]})
+    space = Space.create(
+        pairs.sides, encoder=str(plain_folder), name="small", language="german", device="cpu", cache=False
+    )
+    space.fit(pairs, epochs=2, batch_size=16, validation=0.2)
+    return space
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    trained.save_pretrained(tmp_path / "space")
+    return tmp_path / "space"
+
+
+def test_what_comes_back_is_what_was_saved(trained, saved):
+    back = Space.from_pretrained(saved, device="cpu", cache=False)
+    assert back.fingerprint == trained.fingerprint
+    assert (back.name, back.language, back.sides, back.trained) == ("small", "german", ("title", "body"), True)
+    assert (back.fusion_weight, back.record) == (trained.fusion_weight, trained.record)
+    assert back.temperature.value == trained.temperature.value
+    for side in back.sides:
+        np.testing.assert_array_equal(back.encode(["a game"], side=side), trained.encode(["a game"], side=side))
+        np.testing.assert_array_equal(back.encode_start(["b"], side=side), trained.encode_start(["b"], side=side))
+    assert back.part("title").encoder is back.part("body").encoder
+    assert len(list((saved / "encoders").iterdir())) == 1
+
+
+def test_a_space_saved_twice_has_the_same_checksums(trained, saved, tmp_path):
+    Space.from_pretrained(saved, device="cpu").save_pretrained(tmp_path / "again")
+    first, second = (json.loads((f / "config.json").read_text())["files"] for f in (saved, tmp_path / "again"))
+    assert first == second
+
+
+def test_saving_replaces_a_space_but_nothing_else(trained, saved, tmp_path):
+    trained.save_pretrained(saved)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    with pytest.raises(StorageError, match="home"):
+        trained.save_pretrained(tmp_path / "home")
+    assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
+
+
+def test_a_missing_file_is_named(saved):
+    (saved / "projectors.safetensors").unlink()
+    with pytest.raises(SpaceError, match="the file projectors.safetensors is missing"):
+        Space.from_pretrained(saved)
+
+
+def test_a_pickle_in_place_of_weights_is_never_read(saved):
+    (saved / "projectors.safetensors").rename(saved / "projectors.bin")
+    with pytest.raises(SpaceError, match="projectors.bin is a pickle and is never read"):
+        Space.from_pretrained(saved)
+
+
+def test_an_altered_file_is_named(saved):
+    path = saved / "projectors.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SpaceError, match="projectors.safetensors was altered"):
+        Space.from_pretrained(saved)
+
+
+def test_the_model_card_may_be_edited(saved):
+    (saved / "README.md").write_text("our space")
+    assert Space.from_pretrained(saved).name == "small"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "not a space"),
+        (lambda f: (f / "config.json").write_text("{"), "not readable as JSON"),
+        (lambda f: (f / "config.json").write_text("{}"), "some other model"),
+        (lambda f: (f / "config.json").write_text('{"library": "pairspace", "format": 99}'), "newer pairspace"),
+    ],
+)
+def test_a_folder_that_is_no_space_says_why(saved, break_it, message):
+    break_it(saved)
+    with pytest.raises(SpaceError, match=message):
+        Space.from_pretrained(saved)
+
+
+def test_no_folder_says_how_to_make_one(tmp_path):
+    with pytest.raises(SpaceError, match="no such folder.*pairspace train"):
+        Space.from_pretrained(tmp_path / "nothing")
+
+
+def test_a_full_disk_leaves_the_old_space(trained, saved, monkeypatch):
+    import pairspace.space.saving as saving
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(saving, "save_file", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        trained.save_pretrained(saved)
+    monkeypatch.undo()
+    assert Space.from_pretrained(saved).fingerprint == trained.fingerprint
+    assert [p.name for p in saved.parent.iterdir() if p.name.endswith(".tmp")] == []
+
+
+def test_the_card_says_how_it_was_trained(saved):
+    card = (saved / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: pairspace")
+    assert "held-out pairs" in card and "from_pretrained" in card
