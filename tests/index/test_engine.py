@@ -141,17 +141,21 @@ FILTERS = st.dictionaries(
     ),
     max_size=2,
 )
+RANGES = st.builds(
+    lambda low, a, high, b: {low: a} | {high: b},
+    *(st.sampled_from(["gt", "gte"]), st.integers(-2, 2), st.sampled_from(["lt", "lte"]), st.integers(-2, 2)),
+).flatmap(lambda both: st.sampled_from([both, *({name: bound} for name, bound in both.items())]))
 NUMBERS = st.dictionaries(
     st.sampled_from(["n", "!n", 'o."a.b"']),
     st.one_of(
         st.sampled_from([0, 1, 2, 2.0, 0.5, 2**60]),
         st.lists(st.sampled_from([1, 2, "x"]), max_size=2),
-        st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), st.integers(-2, 2), min_size=1),
+        RANGES,
     ),
     max_size=2,
 )
 DATES = st.dictionaries(
-    st.just("d"), st.dictionaries(st.sampled_from(["gt", "gte", "lt"]), st.just("2001-06-01"), min_size=1), max_size=1
+    st.just("d"), st.dictionaries(st.sampled_from(["gte", "lt"]), st.just("2001-06-01"), min_size=1), max_size=1
 )
 
 
@@ -192,7 +196,7 @@ def passes(payload, conditions):
 
 
 @pytest.mark.parametrize("fields_from", [0, 10**9], ids=["payload index", "payload read"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(PAYLOADS, min_size=1, max_size=8), st.lists(st.one_of(FILTERS, NUMBERS, DATES), min_size=5, max_size=25)
 )
@@ -226,6 +230,13 @@ def test_a_filtered_field_is_indexed_once_and_stays_so(engine, engine_class, mon
     again.upsert([point(11, {"a b": 1, "s": "x"})])
     assert len(again.search("dense", [VECTORS[0]], 10, conditions)[0]) == len(before[0]) + 1
     again.close()
+
+
+def test_true_is_not_one(engine):
+    engine.upsert([point(0, {"v": True}), point(1, {"v": 1}), point(2, {"v": False}), point(3, {"v": 1.0})])
+    for filter, right in [({"v": True}, {0}), ({"v": 1}, {1, 3}), ({"!v": False}, {0, 1, 3}), ({"v": [True, 0]}, {0})]:
+        found = engine.search("dense", [VECTORS[0]], 9, parse_filter(filter))[0]
+        assert {f.key for f in found} == {key(i) for i in right}, filter
 
 
 def test_a_field_whose_name_holds_a_quote_cannot_be_filtered_by(engine):

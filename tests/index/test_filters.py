@@ -41,6 +41,7 @@ def test_numpy_values_and_dates_become_plain():
         ({"!": 1}, "names of payload fields"),
         ({"a..b": 1}, "nested fields"),
         ({"a": {"above": 3}}, "gt, gte, lt, lte"),
+        ({"a": {"gt": 1, "gte": 2}}, "one lower and one upper"),
         ({"a": {}}, "gt, gte, lt, lte"),
         ({"a": {"gt": True}}, "all numbers"),
         ({"a": {"gt": 1, "lt": "2001-01-01"}}, "all numbers"),

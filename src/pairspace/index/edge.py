@@ -286,6 +286,8 @@ def _equals(key: str, value: Scalar) -> Any:
         return edge.IsEmptyCondition(key)
     if isinstance(value, float) or (not isinstance(value, str | bool) and abs(value) <= 2**53):
         return edge.FieldCondition(key, range=edge.RangeFloat(gte=value, lte=value))  # a match knows no 2 == 2.0
+    if isinstance(value, bool):  # Python's True would be taken for the number 1
+        return edge.FieldCondition(key, match=edge.MatchValue(np.bool_(value)))  # type: ignore[arg-type]
     return edge.FieldCondition(key, match=edge.MatchValue(value))
 
 

@@ -100,6 +100,8 @@ def _bounds(key: str, wanted: Mapping[str, Any]) -> tuple[tuple[str, float | str
     unknown = [name for name in wanted if name not in _BOUNDS]
     if unknown or not wanted:
         raise IndexingError(f"filter {key!r}: a range takes {', '.join(_BOUNDS)}, got {dict(wanted)!r}")
+    if {"gt", "gte"} <= set(wanted) or {"lt", "lte"} <= set(wanted):  # the engine would heed one of the two alone
+        raise IndexingError(f"filter {key!r}: a range has one lower and one upper bound, got {dict(wanted)!r}")
     bounds = tuple((name, _scalar(key, value)) for name, value in wanted.items())
     dates = [isinstance(value, str) for _, value in bounds]
     if any(value is None or isinstance(value, bool) for _, value in bounds) or any(dates) != all(dates):
