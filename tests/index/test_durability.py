@@ -175,7 +175,7 @@ def machine(folder: Path, space):
 
 def test_index_behaves_like_a_dict(tmp_path, space):
     run_state_machine_as_test(
-        machine(tmp_path, space), settings=settings(max_examples=12, stateful_step_count=12, deadline=None)
+        machine(tmp_path, space), settings=settings(max_examples=8, stateful_step_count=10, deadline=None)
     )
 
 

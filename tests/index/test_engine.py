@@ -196,7 +196,7 @@ def passes(payload, conditions):
 
 
 @pytest.mark.parametrize("fields_from", [0, 10**9], ids=["payload index", "payload read"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(PAYLOADS, min_size=1, max_size=8), st.lists(st.one_of(FILTERS, NUMBERS, DATES), min_size=5, max_size=25)
 )

@@ -197,7 +197,7 @@ def test_hybrid_is_the_fusion_of_both_lists(tmp_path, make_space, texts, weight)
 def test_words_alone_need_no_space(tmp_path, texts):
     with Index.create(tmp_path / "i", text=True, language="de") as index:
         index.add(IDS, texts)
-        assert ids(index.search("chess")) == ["chess", "engine"]
+        assert ids(index.search("against computers")) == ["chess"]
         for mode in ("dense", "hybrid"):
             with pytest.raises(IndexingError, match=f"no mode '{mode}'; it has: bm25"):
                 index.search("chess", mode=mode)
@@ -266,7 +266,7 @@ def test_the_space_is_found_where_it_was_saved(tmp_path, make_space, texts, monk
 def test_a_space_that_was_never_saved_must_be_given(full):
     full.close()
     with Index.open(full.path) as index:
-        assert ids(index.search("chess", mode="bm25", k=1)) == ["chess"]
+        assert set(ids(index.search("chess", mode="bm25"))) == {"chess", "engine"}
         with pytest.raises(IndexingError, match=r"'fake' .* was never saved: give it to Index.open"):
             index.search("chess")
 

@@ -170,7 +170,7 @@ class EdgeEngine:
                     if len(batch) == 1
                     else self._shard.query_batch(edge.QueryBatchRequest(batch))
                 )
-                found += [[Found(p.id, p.score, p.payload) for p in points] for points in several]
+                found += [sorted((Found(p.id, p.score, p.payload) for p in points), key=_order) for points in several]
         return found
 
     def scan(self, fields: Sequence[str] = ()) -> Iterator[list[tuple[UUID, dict[str, Any]]]]:  # noqa: D102
@@ -233,6 +233,11 @@ def lock_file(path: Path) -> Path:
 def _counted(vector: Vector) -> Vector:
     """A vector to store: one without a term gets one that no query asks for, so that the idf counts the document."""
     return _NO_WORDS if isinstance(vector, Sparse) and not len(vector.ids) else vector
+
+
+def _order(found: Found) -> tuple[float, int]:
+    """Best first; equal scores by key, since the engine gives them in any order."""
+    return -found.score, found.key.int
 
 
 def _native(vector: Vector) -> Any:
