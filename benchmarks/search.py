@@ -5,8 +5,9 @@
 Documents are the long descriptions of `debian_descriptions/train.parquet` below $PAIRSPACE_DATA, queries the short
 ones, both through the embedded MiniLM (encoded once, kept in --cache). Without data: clustered random vectors, which
 are harder for a graph than real ones. Queries are asked one at a time, as a service would; vectors are given, so the
-encoder's time is not counted. `wall` is what a user waits for, `cpu` the same on a machine with nothing else to do.
-Goal: recall@10 of .97 at 1,500 queries a second, and an index opened in half a second.
+encoder's time is not counted. `wall` is what a user waits for, `cpu` goes by this process's processor time: less moved
+by a busy machine, yet no substitute for `wall` on a quiet one. Goal: recall@10 of .97 at 1,500 queries a second, and an
+index opened in half a second.
 """
 
 from __future__ import annotations

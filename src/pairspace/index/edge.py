@@ -1,13 +1,14 @@
 """Qdrant Edge as an engine: an index embedded in this process, in one directory.
 
-It keeps dense, sparse and multi-vectors, payloads, an HNSW graph and a write-ahead log in one directory, in
-this process. What was seen of it, and is handled here:
+It keeps dense, sparse and multi-vectors, payloads, an HNSW graph and a write-ahead log. What was seen of it, and is
+handled here:
 
 - It writes through memory maps. On a full disk the process dies of SIGBUS with no error to catch, so room is checked
   before each write; what was acknowledged before is whole when there is room again.
 - It has no graph until `optimise` builds it: until then a search looks at every point, exact but slower.
-- A filter on a field without a payload index reads every payload: 11 queries a second on 54,000 points, against 2,100
-  with one, which takes half a second to make. The first filtered search of more than a few points makes it.
+- A filter on a field without a payload index reads every payload: 11 queries a second on 54,000 points, against some
+  2,100 with one (processor time), which takes half a second to make. The first filtered search of more than a few
+  points makes it.
 - Its idf counts documents that were deleted or replaced until `optimise` clears them out, as Lucene's does, and it
   does not count documents without a single term: those are given one that no query asks for.
 - A process that it turns away because another one holds the folder has damaged the other's journal by then: our own
@@ -35,8 +36,9 @@ from .lock import Lock
 
 __all__ = ["EdgeEngine", "lock_file"]
 
-# On 54,000 x 384 (MiniLM, package descriptions) ef 64, 80, 96, 128 gave recall@10 .972, .981, .984, .986 at 2,959,
-# 3,010, 2,490, 2,168 queries a second of processor time: see benchmarks/search.py.
+# On 54,000 x 384 (30,000 package descriptions through MiniLM and 24,000 perturbed copies; recall over 300 queries) an ef
+# of 64, 80, 96, 128 gave recall@10 .972, .981, .984, .986 at 2,959, 3,010, 2,490, 2,168 queries a second of processor
+# time, on a busy machine and without payloads. benchmarks/search.py measures it again.
 _M, _EF_CONSTRUCT, _EF = 16, 100, 80
 _INDEXED_FROM = 10_000  # KiB of vectors: below, looking at every point is as fast as a graph
 _VACUUM_FROM = 0.05  # share of deleted points from which `optimise` rewrites a segment
