@@ -36,7 +36,7 @@ from .lock import Lock
 
 __all__ = ["EdgeEngine", "lock_file"]
 
-# On 54,000 x 384 (30,000 package descriptions through MiniLM and 24,000 perturbed copies; recall over 300 queries) an ef
+# On 54,000 x 384 (30,000 package descriptions through MiniLM, 24,000 perturbed copies; recall over 300 queries) an ef
 # of 64, 80, 96, 128 gave recall@10 .972, .981, .984, .986 at 2,959, 3,010, 2,490, 2,168 queries a second of processor
 # time, on a busy machine and without payloads. benchmarks/search.py measures it again.
 _M, _EF_CONSTRUCT, _EF = 16, 100, 80
