@@ -36,7 +36,7 @@ _HOMES = {
     "write_run": "data",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
     from pairspace.data import (

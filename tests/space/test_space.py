@@ -9,7 +9,21 @@ from pairspace.data import Pairs
 from pairspace.errors import FeatureError, PairspaceError, SpaceError, TrainingError
 from pairspace.space import Space
 
-WORDS = "play chess against the computer game cards friends music player gnome library files".split()
+WORDS = [
+    "play",
+    "chess",
+    "against",
+    "the",
+    "computer",
+    "game",
+    "cards",
+    "friends",
+    "music",
+    "player",
+    "gnome",
+    "library",
+    "files",
+]
 
 
 def sentences(count: int, seed: int = 0, length: int = 5) -> list[str]:

@@ -1,4 +1,4 @@
-"""`pairspace demo`: the whole way, from pairs to answers, on the descriptions of Debian packages that come with pairspace."""
+"""`pairspace demo`: the whole way from pairs to answers, on the package descriptions that come along."""
 
 from __future__ import annotations
 

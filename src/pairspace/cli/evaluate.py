@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def evaluate(
     if sum((pairs is not None, beir is not None, any(three))) != 1 or any(three) != all(three):
         raise PairspaceError("give either --pairs, or --corpus with --queries and --qrels, or --beir")
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
-    settings = {"passages": passages, "seed": seed}
+    settings: dict[str, Any] = {"passages": passages, "seed": seed}
     if pairs is not None:
         report = measure(loaded, read_sides(pairs, side, skip_bad=skip_bad), **settings)
     else:

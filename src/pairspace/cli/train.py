@@ -72,7 +72,12 @@ def train(
 
     if output.exists() and any(output.iterdir()) and not (overwrite or resume):
         raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it, or --resume a stopped run")
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay}
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+    }
     given |= {"temperature": temperature, "patience": patience}
     options = TrainingOptions(seed=seed, **{name: value for name, value in given.items() if value is not None})
     read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad)
@@ -139,14 +144,16 @@ def _summary(pairs: Pairs, space: Space, history: History, output: Path, seconds
 
 def _print(summary: dict[str, Any]) -> None:
     print(
-        f"{summary['pairs']:,} pairs, {summary['duplicates']:,} exact duplicates, {summary['skipped']:,} bad rows left out"
+        f"{summary['pairs']:,} pairs, {summary['duplicates']:,} exact duplicates, "
+        f"{summary['skipped']:,} bad rows left out"
     )
     print(summary["space"])
     before, after = (summary[when].get("validation_R@1") for when in ("before", "after"))
     if before is not None:
         print(f"R@1 on {summary['validation_pairs']:,} held-out pairs: {before:.3f} before training, {after:.3f} after")
     print(
-        f"{summary['epochs']} epochs in {summary['seconds']:.0f} s, encoding included; kept epoch {summary['best_epoch']}"
+        f"{summary['epochs']} epochs in {summary['seconds']:.0f} s, encoding included; "
+        f"kept epoch {summary['best_epoch']}"
     )
     for note in summary["notes"]:
         print(f"note: {note}")

@@ -1,11 +1,11 @@
 """The index: searchable items of one side, dense, by words (BM25) or both, in one directory."""
 
-from .edge import EdgeEngine
-from .engine import Engine, Field, Found, Point
-from .filters import Condition, parse_filter
-from .index import Index
-from .manifest import Manifest, SpaceLike, SpaceNote
-from .records import Hit
+from pairspace.index.edge import EdgeEngine
+from pairspace.index.engine import Engine, Field, Found, Point
+from pairspace.index.filters import Condition, parse_filter
+from pairspace.index.index import Index
+from pairspace.index.manifest import Manifest, SpaceLike, SpaceNote
+from pairspace.index.records import Hit
 
 __all__ = [
     "Condition",

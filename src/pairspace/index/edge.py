@@ -29,10 +29,10 @@ from uuid import UUID
 import numpy as np
 import qdrant_edge as edge
 
-from ..errors import IndexingError, StorageError
-from .engine import Field, Found, Point, Sparse, Vector
-from .filters import Condition, Scalar
-from .lock import Lock
+from pairspace.errors import IndexingError, StorageError
+from pairspace.index.engine import Field, Found, Point, Sparse, Vector
+from pairspace.index.filters import Condition, Scalar
+from pairspace.index.lock import Lock
 
 __all__ = ["EdgeEngine", "lock_file"]
 

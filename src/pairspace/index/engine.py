@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from .filters import Condition
+from pairspace.index.filters import Condition
 
 __all__ = ["Engine", "Field", "Found", "Point", "Sparse", "Vector"]
 

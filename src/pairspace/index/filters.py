@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import IndexingError
+from pairspace.errors import IndexingError
 
 __all__ = ["Condition", "Scalar", "parse_filter"]
 

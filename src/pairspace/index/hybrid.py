@@ -11,9 +11,9 @@ from uuid import UUID
 
 import numpy as np
 
-from ..neighbours.fusion import reciprocal_rank_fusion, zscore_fusion
-from ..neighbours.topk import Ranking
-from .engine import Found
+from pairspace.index.engine import Found
+from pairspace.neighbours.fusion import reciprocal_rank_fusion, zscore_fusion
+from pairspace.neighbours.topk import Ranking
 
 __all__ = ["DEPTH", "fuse"]
 

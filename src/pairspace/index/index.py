@@ -17,18 +17,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..data.files import atomic_folder
-from ..errors import IndexingError
-from ..progress import progress_bar
-from .edge import EdgeEngine, lock_file
-from .engine import Engine, Field, Found, Point
-from .filters import parse_filter
-from .hybrid import DEPTH, fuse
-from .lexical import Lexical
-from .lock import Lock
-from .manifest import MANIFEST, Manifest, SpaceLike
-from .records import ID, Hit, Payload, Payloads, as_id, check_ids, checked_items, part, point_key
-from .vectors import BM25, HYBRID, Vectors, as_queries, checked_vectors
+from pairspace.data.files import atomic_folder
+from pairspace.errors import IndexingError
+from pairspace.index.edge import EdgeEngine, lock_file
+from pairspace.index.engine import Engine, Field, Found, Point
+from pairspace.index.filters import parse_filter
+from pairspace.index.hybrid import DEPTH, fuse
+from pairspace.index.lexical import Lexical
+from pairspace.index.lock import Lock
+from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike
+from pairspace.index.records import ID, Hit, Payload, Payloads, as_id, check_ids, checked_items, part, point_key
+from pairspace.index.vectors import BM25, HYBRID, Vectors, as_queries, checked_vectors
+from pairspace.progress import progress_bar
 
 __all__ = ["Index"]
 

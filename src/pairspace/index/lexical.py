@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from pairspace.index.engine import Sparse
+
 from ..neighbours.bm25 import Bm25
-from .engine import Sparse
 
 __all__ = ["SAMPLE", "Lexical"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import IndexingError, StorageError
+from pairspace.errors import IndexingError, StorageError
 
 __all__ = ["Lock"]
 

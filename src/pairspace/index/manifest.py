@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..data.files import atomic_file
-from ..errors import IndexingError
+from pairspace.data.files import atomic_file
+from pairspace.errors import IndexingError
 
 __all__ = ["MANIFEST", "Manifest", "SpaceLike", "SpaceNote"]
 

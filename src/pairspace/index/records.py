@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
-from ..errors import IndexingError, ShapeError
+from pairspace.errors import IndexingError, ShapeError
 
 __all__ = ["ID", "TEXT", "Hit", "Payload", "Payloads", "as_id", "check_ids", "checked_items", "part", "point_key"]
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import IndexingError, ShapeError
-from ..progress import progress_bar
-from .engine import Engine
-from .lexical import SAMPLE, Lexical
-from .manifest import Manifest, SpaceLike
-from .records import TEXT
+from pairspace.errors import IndexingError, ShapeError
+from pairspace.index.engine import Engine
+from pairspace.index.lexical import SAMPLE, Lexical
+from pairspace.index.manifest import Manifest, SpaceLike
+from pairspace.index.records import TEXT
+from pairspace.progress import progress_bar
 
 __all__ = ["BM25", "HYBRID", "Vectors", "as_queries", "checked_vectors"]
 

@@ -3,12 +3,14 @@
 from pairspace.projectors.create import create_projector, projector_kinds
 from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
 from pairspace.projectors.start import align, start_at_identity
 
 __all__ = [
     "IdentityProjector",
     "LinearProjector",
+    "Projector",
     "ResidualProjector",
     "align",
     "create_projector",

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
 from pairspace.errors import PairspaceError
 from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
 
 __all__ = ["create_projector", "projector_kinds"]
 
-_KINDS: dict[str, type[nn.Module]] = {
+_KINDS: dict[str, type[Projector]] = {
     "identity": IdentityProjector,
     "linear": LinearProjector,
     "residual": ResidualProjector,
@@ -26,7 +25,7 @@ def projector_kinds() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
-def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **options: Any) -> nn.Module:
+def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **options: Any) -> Projector:
     """Build a projector.
 
     Args:

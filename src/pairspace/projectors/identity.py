@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pairspace.errors import ShapeError
+from pairspace.projectors.projector import Projector
 
 __all__ = ["IdentityProjector"]
 
 
-class IdentityProjector(nn.Module):
+class IdentityProjector(Projector):
     """Passes the block of the last layer through.
 
     Args:
@@ -25,18 +26,13 @@ class IdentityProjector(nn.Module):
     kind = "identity"
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
-        super().__init__()
+        super().__init__(blocks, dimension)
         if dimension != blocks[-1]:
             raise ShapeError(
                 f"an identity projector keeps the encoder's {blocks[-1]} dimensions, but the space has {dimension}; "
                 "use projector='linear' where the sides' encoders differ in dimension"
             )
-        self.blocks, self.dimension = tuple(blocks), dimension
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to vectors (n, dimension), not normalised."""
         return features[:, -self.dimension :]
-
-    def settings(self) -> dict[str, object]:
-        """What `create_projector` needs to build it again."""
-        return {"kind": self.kind, "blocks": list(self.blocks), "dimension": self.dimension}

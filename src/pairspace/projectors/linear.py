@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pairspace.projectors.projector import Projector
+
 __all__ = ["LinearProjector"]
 
 
-class LinearProjector(nn.Module):
+class LinearProjector(Projector):
     """One affine map from the layered features to the space.
 
     Args:
@@ -26,8 +28,7 @@ class LinearProjector(nn.Module):
     kind = "linear"
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
-        super().__init__()
-        self.blocks, self.dimension = tuple(blocks), dimension
+        super().__init__(blocks, dimension)
         self.linear = nn.Linear(sum(self.blocks), dimension)
         nn.init.normal_(self.linear.weight, std=sum(self.blocks) ** -0.5)
         nn.init.zeros_(self.linear.bias)
@@ -48,7 +49,3 @@ class LinearProjector(nn.Module):
         self.linear.weight.zero_()
         self.linear.weight[:, -self.blocks[-1] :] = weight
         self.linear.bias.zero_() if bias is None else self.linear.bias.copy_(bias)
-
-    def settings(self) -> dict[str, object]:
-        """What `create_projector` needs to build it again."""
-        return {"kind": self.kind, "blocks": list(self.blocks), "dimension": self.dimension}

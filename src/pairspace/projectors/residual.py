@@ -9,6 +9,7 @@ as the linear one, with the same start, and departs from it only where the pairs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -50,6 +51,6 @@ class ResidualProjector(LinearProjector):
         out: Tensor = self.linear(features) + self.network(features)
         return out
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""
         return super().settings() | {"hidden": self.hidden, "dropout": self.dropout}

@@ -15,27 +15,30 @@ import torch
 from torch import Tensor
 
 from pairspace.errors import ShapeError, TrainingError
+from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.projector import Projector
 
 __all__ = ["align", "start_at_identity"]
 
 
-def start_at_identity(projector: LinearProjector) -> None:
-    """Let a linear projector pass the last layer through.
+def start_at_identity(projector: Projector) -> None:
+    """Let a projector pass the last layer through, as the identity does from the beginning.
 
     Raises:
         ShapeError: the space and the last layer differ in dimension.
     """
     if projector.blocks[-1] != projector.dimension:
         raise ShapeError(f"no identity from {projector.blocks[-1]} to {projector.dimension} dimensions")
-    projector.set_map(torch.eye(projector.dimension))
+    if isinstance(projector, LinearProjector):
+        projector.set_map(torch.eye(projector.dimension))
 
 
-def align(first: LinearProjector, other: LinearProjector, x_first: Tensor, x_other: Tensor) -> None:
+def align(first: Projector, other: Projector, x_first: Tensor, x_other: Tensor) -> None:
     """Start two projectors of different encoders so that paired items lie close.
 
     Args:
-        first: the projector that sets the axes of the space.
+        first: the projector that sets the axes of the space (an identity does, wherever it stands).
         other: the one that is turned onto them.
         x_first: last-layer features (n, blocks[-1]) of the first side; some thousands are enough.
         x_other: those of the other side, row by row the partners.
@@ -45,14 +48,21 @@ def align(first: LinearProjector, other: LinearProjector, x_first: Tensor, x_oth
     """
     if len(x_first) < 2:
         raise TrainingError("at least two pairs are needed to align two encoders")
-    axes_first, mean_first = _principal_axes(x_first, first.dimension)
+    if isinstance(other, IdentityProjector):
+        first, other, x_first, x_other = other, first, x_other, x_first
+    if isinstance(first, IdentityProjector):
+        axes_first, mean_first = torch.eye(first.dimension), torch.zeros(first.dimension)
+    else:
+        axes_first, mean_first = _principal_axes(x_first, first.dimension)
     axes_other, mean_other = _principal_axes(x_other, other.dimension)
     y, x = (x_first - mean_first) @ axes_first, (x_other - mean_other) @ axes_other
     u, _, vt = torch.linalg.svd(x.T @ y)
     scale = y.norm() / x.norm().clamp_min(1e-12)
     turned = axes_other @ (u @ vt) * scale
-    first.set_map(axes_first.T, -mean_first @ axes_first)
-    other.set_map(turned.T, -mean_other @ turned)
+    if isinstance(first, LinearProjector):
+        first.set_map(axes_first.T, -mean_first @ axes_first)
+    if isinstance(other, LinearProjector):
+        other.set_map(turned.T, -mean_other @ turned)
 
 
 def _principal_axes(x: Tensor, dimension: int) -> tuple[Tensor, Tensor]:

@@ -24,8 +24,8 @@ def model_card(space: Space) -> str:
         "",
     ]
     lines += [
-        f"A space of {space.dimension} dimensions for the sides {' and '.join(f'`{s}`' for s in space.sides)}, made with "
-        "pairspace. Vectors are unit vectors; compare them by cosine.",
+        f"A space of {space.dimension} dimensions for the sides {' and '.join(f'`{s}`' for s in space.sides)}, "
+        "made with pairspace. Vectors are unit vectors; compare them by cosine.",
         "",
         "| side | role | encoder | layers | projector | tokens read |",
         "| --- | --- | --- | --- | --- | --- |",

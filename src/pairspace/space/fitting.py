@@ -11,6 +11,7 @@ import torch
 from pairspace.data import Pairs
 from pairspace.errors import DataError, SpaceError
 from pairspace.neighbours import Bm25, learn_weight, top_k
+from pairspace.objectives import Temperature
 from pairspace.projectors import align
 from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
 from pairspace.training.watch import check_codes
@@ -42,6 +43,8 @@ def fit(
     pairs, held_out, notes = _hold_out(pairs, validation, options.seed)
     towers, codes = _towers(space, pairs, progress)
     check_codes(codes)
+    if not space.trained:
+        space.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
     if not space.started:
         _align(space, towers, codes, options.seed)
     watched = None

@@ -41,6 +41,7 @@ class Space:
         started: False while two encoders of different origin were not yet brought together on pairs.
         trained: False while the projectors are at their start.
         record: how it was trained: pairs, options, scores.
+        path: the folder it was last saved to or loaded from.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Space:
         self.fusion_weight: float | None = None
         self.started, self.trained = False, False
         self.record: dict[str, Any] = {}
+        self.path: Path | None = None
         self.device = torch.device(getattr(self._parts[self.sides[0]].encoder, "device", None) or "cpu")
         for part in self._parts.values():
             part.projector.to(self.device).eval()
@@ -90,8 +92,8 @@ class Space:
             sides: two or more names.
             encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side.
             projector: "linear", "residual" or "identity"; one for all sides or one a side.
-            layers: "last", "spread" (embeddings, two inner layers and the last) or names; by default "spread", and "last"
-                for an identity projector.
+            layers: "last", "spread" (embeddings, two inner layers and the last) or names; by default "spread", and
+                "last" for an identity projector.
             dimension: of the space; by default the smallest last layer.
             shared_projector: one projector for all sides.
             prompt: text put before every item of a side, such as "query: ".
@@ -141,7 +143,7 @@ class Space:
     @property
     def dimension(self) -> int:
         """Of the vectors."""
-        return int(self._parts[self.sides[0]].projector.dimension)
+        return self._parts[self.sides[0]].projector.dimension
 
     @property
     def trainable(self) -> bool:
@@ -234,7 +236,8 @@ class Space:
         """Unit vectors of items.
 
         Args:
-            items: one item, a sequence or Arrow array of them, or a float array (n, features) of features made elsewhere.
+            items: one item, a sequence or Arrow array of them, or a float array (n, features) of features
+                made elsewhere.
             side: whose encoder and projector to use; the query side by default.
             cache: keep and reuse the features on disk.
             progress: show a bar; None where a person can see it.
@@ -260,7 +263,7 @@ class Space:
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Cosine of every row of `a` (n, dimension) with every row of `b` (m, dimension): float32 (n, m)."""
-        return similarity_matrix(np.atleast_2d(a), np.atleast_2d(b), "cosine")
+        return np.asarray(similarity_matrix(np.atleast_2d(a), np.atleast_2d(b), "cosine"))
 
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""
@@ -275,6 +278,7 @@ class Space:
         from pairspace.space.saving import save_space
 
         save_space(self, Path(path))
+        self.path = Path(path).absolute()
 
     @classmethod
     def from_pretrained(
@@ -293,7 +297,9 @@ class Space:
         from pairspace.space.saving import load_space
 
         kept = FeatureCache() if cache is True else cache or None
-        return load_space(cls, path, device=device, cache=kept, trust_remote_code=trust_remote_code)
+        space = load_space(cls, path, device=device, cache=kept, trust_remote_code=trust_remote_code)
+        space.path = Path(path).absolute() if Path(path).exists() else None
+        return space
 
     def keep_start(self) -> None:
         """Remember the projectors as they are now as the state before training."""
@@ -313,7 +319,7 @@ class Space:
         if isinstance(items, np.ndarray) and items.dtype.kind == "f":
             return project(projector, part.given_features(items), self.device)
         if isinstance(items, str | bytes):
-            return self._encode([items], side, cache=False, progress=progress, start=start)[0]
+            return self._encode([items], side, cache=False, progress=progress, start=start).reshape(-1)
         return project(projector, self.features(items, side, cache=cache, progress=progress), self.device)
 
     def __repr__(self) -> str:

@@ -125,8 +125,8 @@ def load_space(
         part.start.to(space.device)
     if space.fingerprint != config["fingerprint"]:
         raise SpaceError(
-            f"{folder}: loaded with the fingerprint {space.fingerprint}, saved with {config['fingerprint']}: an encoder "
-            "or a setting is not the one it was saved with"
+            f"{folder}: loaded with the fingerprint {space.fingerprint}, saved with {config['fingerprint']}: "
+            "an encoder or a setting is not the one it was saved with"
         )
     return space
 

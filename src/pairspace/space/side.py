@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pairspace.encoders import Encoder, load_encoder, resolve_layers
 from pairspace.errors import FeatureError, SpaceError
 from pairspace.features import Features
-from pairspace.projectors import create_projector, start_at_identity
+from pairspace.projectors import Projector, create_projector, start_at_identity
 
 __all__ = ["Side", "build_sides", "per_side", "project", "start_where_related"]
 
@@ -33,8 +33,8 @@ class Side:
 
     encoder: Encoder
     layers: tuple[str, ...]
-    projector: nn.Module
-    start: nn.Module
+    projector: Projector
+    start: Projector
 
     @property
     def blocks(self) -> tuple[int, ...]:
@@ -98,19 +98,13 @@ def build_sides(
         )
     )
     loaded: dict[Any, Encoder] = {}
+    encoders: dict[str, Encoder] = {}
     for side in sides:
         key = (names[side], prompts[side], lengths[side])
-        if isinstance(names[side], str) and key not in loaded:
-            loaded[key] = load_encoder(
-                names[side],
-                prompt=prompts[side],
-                max_length=lengths[side],
-                device=device,
-                trust_remote_code=trust_remote_code,
-            )
-        elif not isinstance(names[side], str):
-            loaded[key] = names[side]
-    encoders = {side: loaded[names[side], prompts[side], lengths[side]] for side in sides}
+        if key not in loaded and isinstance(names[side], str):
+            settings = {"prompt": prompts[side], "max_length": lengths[side], "device": device}
+            loaded[key] = load_encoder(names[side], **settings, trust_remote_code=trust_remote_code)
+        encoders[side] = loaded.get(key, names[side])
     wanted = {side: chosen[side] or ("last" if kinds[side] == "identity" else "spread") for side in sides}
     taken = {side: resolve_layers(encoders[side], wanted[side]) for side in sides}
     blocks = {side: tuple(encoders[side].dimensions[layer] for layer in taken[side]) for side in sides}
@@ -118,11 +112,12 @@ def build_sides(
     if shared_projector and len({(kinds[s], blocks[s]) for s in sides}) > 1:
         raise SpaceError("a shared projector needs sides whose features have the same layers and dimensions")
     built: dict[str, Side] = {}
-    first = create_projector(kinds[sides[0]], blocks=blocks[sides[0]], dimension=dimension)
-    for side in sides:
-        fresh = shared_projector or side == sides[0]
-        module = first if fresh else create_projector(kinds[side], blocks=blocks[side], dimension=dimension)
-        built[side] = Side(encoders[side], taken[side], module, module)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # what a projector starts with is the same in every run
+        for side in sides:
+            shared = built[sides[0]].projector if shared_projector and built else None
+            module = shared or create_projector(kinds[side], blocks=blocks[side], dimension=dimension)
+            built[side] = Side(encoders[side], taken[side], module, module)
     return built
 
 
@@ -137,13 +132,12 @@ def start_where_related(parts: Mapping[str, Side]) -> bool:
     if len({part.encoder.name for part in parts.values()}) > 1 or len(dimensions) > 1:
         return False
     for part in parts.values():
-        if part.projector.kind != "identity":
-            start_at_identity(part.projector)
+        start_at_identity(part.projector)
     return True
 
 
 @torch.inference_mode()
-def project(projector: nn.Module, features: Features | np.ndarray, device: torch.device) -> np.ndarray:
+def project(projector: Projector, features: Features | np.ndarray, device: torch.device) -> np.ndarray:
     """Unit vectors, float32 (n, dimension), of features or of an array of them."""
     parts = []
     for rows in _chunks(features):

@@ -1,0 +1,29 @@
+"""What every projector is: a module from layered features to vectors that knows its shape and can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import nn
+
+__all__ = ["Projector"]
+
+
+class Projector(nn.Module):
+    """Features (n, sum of blocks) to vectors (n, dimension), not normalised.
+
+    Args:
+        blocks: dimension of each layer's block in the features; the last layer stands at the end.
+        dimension: of the space.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, blocks: Sequence[int], dimension: int) -> None:
+        super().__init__()
+        self.blocks, self.dimension = tuple(blocks), dimension
+
+    def settings(self) -> dict[str, Any]:
+        """What `create_projector` needs to build it again."""
+        return {"kind": self.kind, "blocks": list(self.blocks), "dimension": self.dimension}

@@ -1,0 +1,199 @@
+"""The command line: every verb on small data, its JSON, its errors, and runs that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pairspace.cli import app
+from pairspace.errors import PairspaceError
+
+LETTERS = "abcdefghijklmnop"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAIRSPACE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    rows = [(f"{a} {b}", f"{b} game {a} play", f"id-{a}{b}") for a in LETTERS for b in LETTERS]
+    (tmp_path / "pairs.csv").write_text("q,d,key\n" + "".join(f"{q},{d},{k}\n" for q, d, k in rows))
+    (tmp_path / "corpus.jsonl").write_text(
+        "".join(json.dumps({"_id": k, "title": "", "text": d}) + "\n" for _, d, k in rows)
+    )
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"_id": f"q{k}", "text": q}) + "\n" for q, _, k in rows))
+    (tmp_path / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"q{k}\t{k}\t1\n" for *_, k in rows))
+    (tmp_path / "texts.txt").write_text("".join(q + "\n" for q, *_ in rows))
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, PairspaceError):
+        raise result.exception
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result.stdout
+
+
+def train_arguments(files, encoder, output="space", *more):
+    sides = ("--side", "title=q", "--side", "body=d", "--encoder", encoder, "--device", "cpu")
+    return (
+        "train",
+        files / "pairs.csv",
+        *sides,
+        "--output",
+        files / output,
+        "--epochs",
+        "3",
+        "--batch-size",
+        "32",
+        *more,
+    )
+
+
+@pytest.fixture
+def space(files, plain_folder):
+    run(*train_arguments(files, plain_folder))
+    return files / "space"
+
+
+def test_train_says_the_score_before_and_after(files, plain_folder):
+    said = run(*train_arguments(files, plain_folder))
+    assert "256 pairs, 0 exact duplicates" in said and "before training" in said
+    assert (files / "space" / "history.png").read_bytes().startswith(b"\x89PNG")
+    assert len((files / "space" / "history.jsonl").read_text().splitlines()) == 4
+    assert not (files / "space.checkpoint").exists()
+
+
+def test_train_gives_json(files, plain_folder):
+    result = json.loads(run(*train_arguments(files, plain_folder, "space", "--json")))
+    assert result["pairs"] == 256 and result["epochs"] == 3 and "validation_R@1" in result["before"]
+
+
+def test_train_does_not_overwrite_unless_told(files, plain_folder, space):
+    with pytest.raises(PairspaceError, match="--overwrite"):
+        run(*train_arguments(files, plain_folder))
+    run(*train_arguments(files, plain_folder, "space", "--overwrite"))
+
+
+def test_train_goes_on_from_a_space(files, plain_folder, space):
+    result = json.loads(run(*train_arguments(files, plain_folder, "more", "--from", space, "--json")))
+    first = json.loads((space / "config.json").read_text())["record"]["after"]["validation_R@1"]
+    assert result["before"]["validation_R@1"] == first
+
+
+def test_identity_trains_nothing(files, plain_folder):
+    said = run(*train_arguments(files, plain_folder, "space", "--projector", "identity"))
+    assert "nothing to train" in said
+
+
+def test_evaluate_on_pairs_and_on_a_collection(files, space):
+    pairs = ("evaluate", space, "--pairs", files / "pairs.csv", "--side", "title=q", "--side", "body=d")
+    assert "title -> body" in run(*pairs)
+    three = ("--corpus", files / "corpus.jsonl", "--queries", files / "queries.jsonl", "--qrels", files / "test.tsv")
+    report = json.loads(
+        run("evaluate", space, *three, "--json", "--runs", files / "runs", "--output", files / "r.json")
+    )
+    assert json.loads((files / "r.json").read_text()) == report
+    runs = sorted((files / "runs").glob("*.run"))
+    assert len(runs) >= 3
+    qrels = next(p for p in (files / "runs").iterdir() if "qrels" in p.name)
+    assert "R@1" in run("compare", runs[0], runs[1], "--qrels", qrels)
+    with pytest.raises(PairspaceError, match="give either --pairs"):
+        run("evaluate", space)
+
+
+def test_index_and_search(files, space):
+    index = (
+        "index",
+        space,
+        files / "pairs.csv",
+        "--column",
+        "d",
+        "--id",
+        "key",
+        "--payload",
+        "q",
+        "-o",
+        files / "index",
+    )
+    assert json.loads(run(*index, "--json"))["items"] == 256
+    assert json.loads(run(*index, "--json"))["items"] == 256  # again: the same ids, nothing new
+    for mode in ("dense", "bm25", "hybrid"):
+        [found] = json.loads(run("search", files / "index", "game play", "-k", "3", "--mode", mode, "--json"))
+        assert found["query"] == "game play" and len(found["hits"]) == 3
+    [found] = json.loads(run("search", files / "index", "a b", "--filter", "q=c d", "--json"))
+    assert [hit["id"] for hit in found["hits"]] == ["id-cd"]
+    assert "id-" in run("search", files / "index", "a b", "-k", "2")
+    assert "256" in run("info", files / "index")
+
+
+def test_encode_writes_unit_rows(files, space):
+    run("encode", space, files / "texts.txt", "--side", "title", "--output", files / "v.npy")
+    vectors = np.load(files / "v.npy")
+    assert vectors.shape == (256, 32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_info_and_cache(files, space):
+    assert json.loads(run("info", space, "--json"))["kind"] == "space"
+    assert "linear" in run("info", space)
+    assert json.loads(run("info", "cache", "--json"))["bytes"] > 0
+    assert json.loads(run("cache", "limit", "20GB", "--json"))["limit"] == 20 * 10**9
+    assert "limit 20.00 GB" in run("cache")
+    assert json.loads(run("cache", "clear", "--json"))["freed"] > 0
+    assert json.loads(run("cache", "--json"))["entries"] == []
+    with pytest.raises(PairspaceError, match="'lots' is not a size"):
+        run("cache", "limit", "lots")
+    with pytest.raises(PairspaceError, match="neither a space nor an index"):
+        run("info", files)
+
+
+def test_options_a_side_at_a_time(files, plain_folder):
+    with pytest.raises(PairspaceError, match="not for body"):
+        run(*train_arguments(files, f"title={plain_folder}"))
+
+
+def pairspace(*arguments, **options):
+    command = [sys.executable, "-c", "from pairspace.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_a_users_mistake_is_two_lines_and_code_2(files):
+    process = pairspace(*train_arguments(files, "no-such-encoder"))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in err and out == ""
+    assert err.startswith("pairspace: unknown encoder 'no-such-encoder'") and "minilm" in err and err.count("\n") <= 3
+
+
+def test_help_loads_neither_torch_nor_transformers():
+    heavy = "('torch', 'transformers', 'pyarrow', 'numpy')"
+    code = f"import sys, pairspace.cli; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_a_stopped_run_resumes_to_the_same_space(files, plain_folder, stop):
+    long = ("--epochs", "60", "--patience", "60")
+    whole = json.loads(run(*train_arguments(files, plain_folder, "whole", *long, "--json")))
+    process = pairspace(*train_arguments(files, plain_folder, "space", *long), env=os.environ | {"COLUMNS": "80"})
+    deadline = time.monotonic() + 120
+    while not (files / "space.checkpoint" / "checkpoint.safetensors").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(stop)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (-9 if stop == signal.SIGKILL else 130), err
+    assert not (files / "space").exists()
+    resumed = json.loads(run(*train_arguments(files, plain_folder, "space", *long, "--resume", "--json")))
+    assert resumed["fingerprint"] == whole["fingerprint"] and resumed["epochs"] == 60
