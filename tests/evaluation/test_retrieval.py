@@ -16,6 +16,13 @@ from pairspace.neighbours import Bm25, reciprocal_rank_fusion, top_k, zscore_fus
 WORDS = [f"word{i}" for i in range(40)]
 
 
+class FakeFeatures:
+    truncated = 0.25
+
+    def __init__(self, items: Any):
+        self.items = items
+
+
 class FakeSpace:
     """Texts as noisy bags of words, before training with more noise; both sides alike."""
 
@@ -29,12 +36,12 @@ class FakeSpace:
     def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
         return pairs.items(side)
 
-    def encode(self, items: Any, *, side: str, cache: bool = True, progress: bool | None = None) -> np.ndarray:
+    def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> FakeFeatures:
         self.calls.append((side, len(items)))
-        return self._vectors(items, self.noise)
+        return FakeFeatures(items)
 
-    def encode_start(self, items: Any, *, side: str, cache: bool = True, progress: bool | None = None) -> np.ndarray:
-        return self._vectors(items, 3 * self.noise)
+    def project(self, features: FakeFeatures, side: str, *, start: bool = False) -> np.ndarray:
+        return self._vectors(features.items, (3 if start else 1) * self.noise)
 
     def split_passages(self, texts: list[str], side: str) -> tuple[list[str], np.ndarray]:
         parts = [text.split(" | ") for text in texts]
@@ -73,7 +80,7 @@ def test_both_directions_count_distinct_items(report: Report, pairs: Pairs):
 
 def test_values_are_those_of_the_raw_scores(report: Report, pairs: Pairs):
     space = FakeSpace()
-    vectors = {side: space.encode(pairs.unique(side)[0], side=side) for side in space.sides}
+    vectors = {s: space.project(space.features(pairs.unique(s)[0], s), s) for s in space.sides}
     codes = {side: pairs.codes(side) for side in space.sides}
     for one, other in (("title", "body"), ("body", "title")):
         scores = vectors[one] @ vectors[other].T
@@ -108,7 +115,7 @@ def test_fusion_is_the_one_named(pairs: Pairs, weight: float | None):
     space = FakeSpace(fusion_weight=weight)
     report = evaluate(space, pairs, resamples=10)
     titles, bodies = (pairs.unique(side)[0] for side in space.sides)
-    dense = top_k(space.encode(titles, side="title"), space.encode(bodies, side="body"), 100)
+    dense = top_k(space._vectors(titles, space.noise), space._vectors(bodies, space.noise), 100)
     lexical = Bm25().fit(bodies).search(titles, 100)
     if weight is None:
         expected, label = reciprocal_rank_fusion([dense, lexical], 100), "space + bm25 (rank fusion)"
@@ -145,38 +152,12 @@ def test_ties_go_to_the_earlier_document_everywhere():
     assert report.value("space", "R@1") == pytest.approx(0.2)
 
 
-def test_the_space_with_features_makes_them_once(pairs: Pairs):
-    class Features:
-        truncated = 0.25
-
-        def __init__(self, vectors: np.ndarray):
-            self.vectors = vectors
-
-        def __len__(self) -> int:
-            return len(self.vectors)
-
-        def rows(self, indices: np.ndarray) -> np.ndarray:
-            return self.vectors[indices]
-
-    class Featured(FakeSpace):
-        made = 0
-
-        def features(self, items: Any, side: str, *, cache: bool, progress: bool | None) -> Features:
-            self.made += 1
-            return Features(self._vectors(items, self.noise))
-
-        def encode(self, items: Any, *, side: str, **_: Any) -> np.ndarray:
-            return items
-
-        encode_start = encode
-
-    space = Featured()
+def test_features_are_made_once_a_side_and_the_share_that_was_cut_is_told(pairs: Pairs):
+    space = FakeSpace()
     report = evaluate(space, pairs, resamples=10, bm25=False, cache=False)
-    assert space.made == 2
+    assert [side for side, _ in space.calls] == ["title", "body"]
     assert dict(report.directions[0].cut) == {"title": 0.25, "body": 0.25}
     assert "25.0% of body cut" in str(report)
-    assert report.value("space", "R@1") == report.value("encoders", "R@1")
-    assert report.value("space", "R@1") == evaluate(FakeSpace(), pairs, resamples=10, bm25=False).value("space", "R@1")
 
 
 def _collection() -> tuple[Corpus, Corpus, dict[str, dict[str, int]]]:

@@ -89,9 +89,9 @@ def evaluate(
         contrasts[task.name] = tests
         directions.append(direction)
     settings = {
-        "space": getattr(space, "name", "space"),
-        "fingerprint": getattr(space, "fingerprint", None),
-        "trained": bool(getattr(space, "trained", True)),
+        "space": space.name,
+        "fingerprint": space.fingerprint,
+        "trained": space.trained,
         "evaluated": pairs.source if pairs is not None else getattr(corpus, "source", None),
         **({"pairs": len(pairs), "duplicates": pairs.duplicates} if pairs is not None else {}),
         "passages": passages,

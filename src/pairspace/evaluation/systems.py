@@ -20,8 +20,6 @@ __all__ = ["CONTRASTS", "Encoded", "Systems"]
 BM25, ENCODERS, SPACE, FUSION = "bm25", "encoders", "space", "space + bm25"
 CONTRASTS = ((SPACE, ENCODERS), (SPACE, BM25), (FUSION, SPACE))  # what each is to beat
 
-_ROWS = 16_384  # features projected at a time
-
 
 class Encoded(NamedTuple):
     """Vectors of a side's items: now, before training (None if that is the same), and whose passages they are."""
@@ -29,7 +27,7 @@ class Encoded(NamedTuple):
     vectors: np.ndarray
     start: np.ndarray | None
     owners: np.ndarray | None
-    cut: float | None  # share of texts longer than the encoder reads
+    cut: float  # share of texts longer than the encoder reads
 
 
 class Systems:
@@ -60,7 +58,7 @@ class Systems:
     ) -> None:
         self.space, self.passages, self.depth = space, passages, depth
         self.bm25, self.fusion = bm25, fusion and bm25
-        self.start = start and bool(getattr(space, "trained", True))
+        self.start = start and space.trained
         self.cache, self.progress = cache, progress
         self._encoded: dict[tuple[int, bool], Encoded] = {}
 
@@ -95,23 +93,12 @@ class Systems:
                 raise SpaceError(f"the items of side {items.side!r} are no texts: they cannot be split into passages")
             texts, owners = self.space.split_passages(items.texts.to_pylist(), items.side)
             given = pa.array(texts, pa.large_string())
-        options = {"side": items.side, "cache": self.cache, "progress": self.progress}
-        if not hasattr(self.space, "features"):
-            start = self.space.encode_start(given, **options) if self.start else None
-            return Encoded(self.space.encode(given, **options), start, owners, None)
-        # The features are made once for both, also without a cache.
         features = self.space.features(given, items.side, cache=self.cache, progress=self.progress)
-        now, before = [], []
-        for first in range(0, len(features), _ROWS):
-            rows = features.rows(np.arange(first, min(first + _ROWS, len(features))))
-            now.append(self.space.encode(rows, side=items.side))
-            if self.start:
-                before.append(self.space.encode_start(rows, side=items.side))
-        start = np.concatenate(before) if before else None
-        return Encoded(np.concatenate(now), start, owners, getattr(features, "truncated", None))
+        start = self.space.project(features, items.side, start=True) if self.start else None
+        return Encoded(self.space.project(features, items.side), start, owners, features.truncated)
 
     def _fused(self, dense: Ranking, lexical: Ranking) -> tuple[str, Ranking]:
-        weight = getattr(self.space, "fusion_weight", None)
+        weight = self.space.fusion_weight
         if weight is None:
             return "space + bm25 (rank fusion)", reciprocal_rank_fusion([dense, lexical], self.depth)
         fused = zscore_fusion([dense, lexical], [weight, 1 - weight], self.depth)

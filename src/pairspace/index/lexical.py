@@ -13,8 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from pairspace.index.engine import Sparse
-
-from ..neighbours.bm25 import Bm25
+from pairspace.neighbours.bm25 import Bm25
 
 __all__ = ["SAMPLE", "Lexical"]
 

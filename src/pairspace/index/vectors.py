@@ -55,7 +55,7 @@ class Vectors:
                     f"{self._path} was made with the space {note.name!r} ({note.fingerprint}), which {where}: "
                     "give it to Index.open(path, space)"
                 )
-            from ..space import Space
+            from pairspace.space import Space
 
             space: SpaceLike = Space.from_pretrained(folder)
             note.check(space, self._path)

@@ -23,6 +23,7 @@ from pairspace.errors import SpaceError
 from pairspace.features import FeatureCache, Features, compute_features
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
+from pairspace.projectors import Projector
 from pairspace.space.side import Side, build_sides, project, start_where_related
 from pairspace.training import History, TrainingOptions
 
@@ -230,6 +231,19 @@ class Space:
             progress=progress,
         )
 
+    def project(self, features: Features, side: str, *, start: bool = False) -> np.ndarray:
+        """Unit vectors, float32 (n, dimension), of features made by `features`.
+
+        Args:
+            features: of this side's encoder and layers.
+            side: whose projector to use.
+            start: the projector as it was before any training.
+
+        Raises:
+            SpaceError: two encoders of different origin that were not yet fit on pairs.
+        """
+        return project(self._projector(side, start), features, self.device)
+
     def encode(
         self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
     ) -> np.ndarray:
@@ -309,18 +323,21 @@ class Space:
         self.started = True
 
     def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> np.ndarray:
+        if isinstance(items, str | bytes):
+            return self._encode([items], side, cache=False, progress=progress, start=start).reshape(-1)
+        projector = self._projector(side, start)
+        if isinstance(items, np.ndarray) and items.dtype.kind == "f":
+            return project(projector, self.part(side).given_features(items), self.device)
+        return project(projector, self.features(items, side, cache=cache, progress=progress), self.device)
+
+    def _projector(self, side: str, start: bool) -> Projector:
         part = self.part(side)
         if not self.started:
             raise SpaceError(
                 "the sides' encoders are of different origin and share no space yet: fit it on pairs, or give "
                 "projector='identity' if they do"
             )
-        projector = part.start if start else part.projector
-        if isinstance(items, np.ndarray) and items.dtype.kind == "f":
-            return project(projector, part.given_features(items), self.device)
-        if isinstance(items, str | bytes):
-            return self._encode([items], side, cache=False, progress=progress, start=start).reshape(-1)
-        return project(projector, self.features(items, side, cache=cache, progress=progress), self.device)
+        return part.start if start else part.projector
 
     def __repr__(self) -> str:
         sides = ", ".join(
