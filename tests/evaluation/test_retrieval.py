@@ -157,7 +157,7 @@ def test_features_are_made_once_a_side_and_the_share_that_was_cut_is_told(pairs:
     report = evaluate(space, pairs, resamples=10, bm25=False, cache=False)
     assert [side for side, _ in space.calls] == ["title", "body"]
     assert dict(report.directions[0].cut) == {"title": 0.25, "body": 0.25}
-    assert "25.0% of body cut" in str(report)
+    assert "longer than the encoder reads: 25.0% of title, 25.0% of body" in str(report)
 
 
 def _collection() -> tuple[Corpus, Corpus, dict[str, dict[str, int]]]:

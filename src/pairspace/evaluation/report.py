@@ -270,7 +270,9 @@ def _counts(direction: Direction) -> str:
         notes.append(f"{direction.left_out:,} queries without a right answer left out")
     if direction.missing:
         notes.append(f"{direction.missing:,} judged queries without a text count 0")
-    notes += [f"{share:.1%} of {side} cut at the encoder's limit" for side, share in direction.cut.items() if share > 0]
+    cut = [f"{share:.1%} of {side}" for side, share in direction.cut.items() if share > 0]
+    if cut:
+        notes.append(f"longer than the encoder reads: {', '.join(cut)}")
     text = f"{direction.name}: {len(direction.query_ids):,} queries, {len(direction.document_ids):,} documents"
     return f"{text} ({'; '.join(notes)})" if notes else text
 
