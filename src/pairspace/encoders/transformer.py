@@ -25,9 +25,10 @@ from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngin
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout
 from pairspace.encoders.module import TextModule
-from pairspace.encoders.protocol import SAVED, Encoded
+from pairspace.encoders.protocol import SAVED, WORDS, Encoded
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
+from pairspace.encoders.words import WordBag, word_weights
 from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
 
@@ -51,7 +52,7 @@ class TransformerEncoder:
         trust_remote_code: run Python code that comes with the model.
 
     Attributes:
-        layers: "0" (embeddings), "1" and on (blocks), "last" (the model's output with its heads).
+        layers: "words" (see `words.py`), "0" (embeddings), "1" and on (blocks), "last" (the model's output with heads).
         module: the torch module (loaded at first use), for training and export.
         engine: which engine ran last, in words.
     """
@@ -81,8 +82,9 @@ class TransformerEncoder:
         self.max_length = _max_length(max_length, layout, self._hf_tokenizer, config)
         self.tokens = Tokens(self._hf_tokenizer, max_length=self.max_length, prompt=self.prompt, lower=layout.lower)
         pooled = int(config.hidden_size) * len(layout.modes)
-        self.layers: tuple[str, ...] = (*map(str, range(int(config.num_hidden_layers) + 1)), "last")
+        self.layers: tuple[str, ...] = (WORDS, *map(str, range(int(config.num_hidden_layers) + 1)), "last")
         self.dimensions = dict.fromkeys(self.layers, pooled) | {"last": layout.output_dimension(pooled)}
+        self.dimensions[WORDS] = int(getattr(config, "embedding_size", config.hidden_size))
         self.engine = "none yet"
         self._seen = 0
         self._engines: dict[tuple[str, ...], Engine] = {}
@@ -109,6 +111,12 @@ class TransformerEncoder:
         skip = 0 if self.layout.include_prompt else self.tokens.prompt_length
         return TextModule(model, self.layout.modes, self.layout.build_heads(), skip).to(self.device).eval()
 
+    @cached_property
+    def words(self) -> WordBag:
+        """What gives the layer "words"."""
+        table = self.module.transformer.get_input_embeddings().weight
+        return WordBag(table, word_weights(self._hf_tokenizer), skip=self.tokens.prompt_length)
+
     def encode(self, items: Sequence[str], layers: Sequence[str], *, progress: bool | None = None) -> Encoded:
         """The asked layers of every text.
 
@@ -125,18 +133,22 @@ class TransformerEncoder:
             raise EncoderError(f"{self.name} has no layer {unknown[0]!r}; it has {', '.join(self.layers)}")
         vectors = {layer: np.empty((len(texts), self.dimensions[layer]), np.float32) for layer in layers}
         lengths = np.empty(len(texts), np.int32)
+        deep = tuple(layer for layer in layers if layer != WORDS)
         with progress_bar(f"encoding with {self.name}", len(texts), unit="texts", show=progress) as bar:
             for start in range(0, len(texts), _CHUNK):
                 ids, lengths[start : start + _CHUNK] = self.tokens(texts[start : start + _CHUNK])
 
                 def put(rows: np.ndarray, results: Sequence[np.ndarray], start: int = start) -> None:
-                    for layer, result in zip(layers, results, strict=True):
+                    for layer, result in zip(deep, results, strict=True):
                         vectors[layer][start + rows] = result
                     bar.advance(len(rows))
 
-                engine = self._pick(ids, tuple(layers), total=len(texts))
-                engine.run(self._batches(ids, engine.tokens), layers, put)
-                self.engine = engine.title
+                if WORDS in layers:
+                    vectors[WORDS][start : start + _CHUNK] = self.words(ids)
+                if deep:
+                    engine = self._pick(ids, deep, total=len(texts))
+                    engine.run(self._batches(ids, engine.tokens), deep, put)
+                    self.engine = engine.title
         return Encoded(vectors, lengths)
 
     def split_passages(self, texts: Sequence[str], *, stride: int = 0) -> tuple[list[str], np.ndarray]:

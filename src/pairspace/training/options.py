@@ -26,12 +26,12 @@ class TrainingOptions:
         seed: of the order of the pairs and of dropout; equal seeds give equal weights on a CPU.
     """
 
-    epochs: int = 20
+    epochs: int = 10
     batch_size: int = 2048
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.1
-    temperature: float = 0.07
+    temperature: float = 0.05
     learn_temperature: bool = True
     patience: int | None = 5
     seed: int = 0
