@@ -6,8 +6,9 @@
     modules/                           what the chains need beside the encoders: projectors, joined layers
 
 A chain is the encoder's own modules where they lie (encoders/<n>), then a projector, then unit length. An identity or a
-linear projector over the last layer takes stock modules only. Several layers need `sentence_module.JoinLayers`, a
-residual projector `sentence_module.Projection`; sentence-transformers 6 loads these only with `trust_remote_code=True`.
+linear projector over the last layer takes stock modules only. Other layers need `sentence_module.JoinLayers`, the layer
+"words" also `WordTransformer` in the place of the stock Transformer, and a residual projector `Projection`;
+sentence-transformers 6 loads these only with `trust_remote_code=True`.
 Nothing of sentence-transformers is imported here: the files are plain JSON and safetensors.
 """
 
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save_file
 
 from pairspace.encoders.layout import Layout, read_layout
-from pairspace.encoders.protocol import SAVED
+from pairspace.encoders.protocol import SAVED, WORDS
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -100,13 +101,14 @@ class _Files:
     def chain(self, part: Side, encoder: str) -> list[str]:
         """The module folders of one side, in order, up to the unit length that all sides share."""
         modules = self._encoder(part, encoder)
-        if part.projector.kind == "identity":  # of several layers it takes the last
-            return modules
-        if len(part.layers) > 1:
-            modules.append(self._join(modules[1], encoder, part.layers))
-        else:
+        layers, identity = _layers(part), part.projector.kind == "identity"
+        if WORDS in layers:
+            self.types[modules[0]] = _OURS + "WordTransformer"
+        if layers != ("last",):
+            modules.append(self._join(modules[1], encoder, layers))
+        elif not identity:
             modules.append(_NORMALIZE)
-        return [*modules, self._projector(part.projector)]
+        return modules if identity else [*modules, self._projector(part.projector)]
 
     def _encoder(self, part: Side, encoder: str) -> list[str]:
         listed = self.folder / encoder / "modules.json"
@@ -118,7 +120,9 @@ class _Files:
             config = {"word_embedding_dimension": part.encoder.dimensions["last"], "pooling_mode_mean_tokens": True}
             _json(self.folder / pooling / "config.json", config)
             modules = [(encoder, "Transformer"), (pooling, "Pooling")]
-        self.types |= {path: _STOCK + kind for path, kind in modules}
+        self.types = {
+            path: _STOCK + kind for path, kind in modules
+        } | self.types  # another side may have asked for words
         return [path for path, _ in modules]
 
     def _join(self, pooling: str, encoder: str, layers: Sequence[str]) -> str:
@@ -152,6 +156,11 @@ class _Files:
         return self._projectors[id(projector)]
 
 
+def _layers(part: Side) -> tuple[str, ...]:
+    """The layers that a side's vectors are made of: an identity projector takes the last of those it is given."""
+    return part.layers[-1:] if part.projector.kind == "identity" else part.layers
+
+
 def _roles(space: Space) -> dict[str, str]:
     """Role -> side: query and document, and further sides by their own names where a module may be called so."""
     roles = {"query": space.query_side, "document": space.document_side}
@@ -178,7 +187,7 @@ def _set_transformer(folder: Path, layout: Layout | None, part: Side) -> None:
     )
     if part.encoder.max_length is not None:
         settings["max_seq_length"] = part.encoder.max_length
-    if len(part.layers) > 1 and part.projector.kind != "identity":
+    if any(layer.isdigit() for layer in _layers(part)):
         key = "config_kwargs" if "config_kwargs" in settings else "config_args"  # new and old name of one thing
         settings[key] = settings.get(key, {}) | {"output_hidden_states": True}
     _json(path, settings)

@@ -1,39 +1,79 @@
-"""The two modules a space needs that sentence-transformers does not have.
+"""The modules a space needs that sentence-transformers does not have.
 
-    Transformer -> Pooling (-> Dense ...) -> JoinLayers -> Dense or Projection -> Normalize
+    Transformer or WordTransformer -> Pooling (-> Dense ...) -> JoinLayers -> Dense or Projection -> Normalize
 
-Everything else of a saved space is its stock modules; `sentence` writes the files these two are loaded from, by their
-dotted path. The file stands alone because it imports sentence-transformers, which nothing else here needs. From version
-6 on that library imports a class that is not its own only with `trust_remote_code=True`, for a local folder too.
+Everything else of a saved space is its stock modules; `sentence` writes the files these are loaded from, by their
+dotted path. The layer "words" is made where the embedding table and the tokenizer are, in the transformer's module, so
+that no folder holds a second copy of the table. The file stands alone because it imports sentence-transformers, which
+nothing else here needs. From version 6 on that library imports a class that is not its own only with
+`trust_remote_code=True`, for a local folder too.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pairspace.encoders.protocol import WORDS
+from pairspace.encoders.words import word_weights
 from pairspace.projectors import create_projector
 
 try:
-    from sentence_transformers.base.modules import Module
+    from sentence_transformers.base.modules import Module, Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
 except ImportError:  # before 5.4 they lived elsewhere
-    from sentence_transformers.models import Module, Pooling
+    from sentence_transformers.models import Module, Pooling, Transformer
 
-__all__ = ["JoinLayers", "Projection"]
+__all__ = ["JoinLayers", "Projection", "WordTransformer"]
+
+
+class WordTransformer(Transformer):  # type: ignore[misc]
+    """The stock Transformer, with its files and options, that also gives a text as its words.
+
+    Writes `words`, (batch, width of the embedding table), beside what the stock one writes: weight * embedding, summed
+    over the distinct tokens of a text without padding and prompt, as `encoders.words` defines it.
+    """
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        return torch.from_numpy(word_weights(self.tokenizer))
+
+    def _should_flatten_inputs(self, *_: Any, **__: Any) -> bool:
+        """Keep one text a row, which `_words` reads, with flash attention too."""
+        return False
+
+    def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Run the model, and add the words."""
+        features = super().forward(features, **options)
+        features[WORDS] = self._words(**features)
+        return features
+
+    def _words(self, input_ids: Tensor, attention_mask: Tensor, prompt_length: int | Tensor = 0, **_: Any) -> Tensor:
+        """(batch, tokens) of ids and mask, padded on either side, to (batch, dim)."""
+        table = self.auto_model.get_input_embeddings().weight
+        skip = torch.as_tensor(prompt_length, device=input_ids.device).reshape(-1, 1)  # one for all texts, or one each
+        counted = (attention_mask > 0) & (attention_mask.cumsum(1) > skip)
+        ids = input_ids.masked_fill(~counted, -1).sort(dim=1).values
+        first = torch.ones_like(ids, dtype=torch.bool)
+        first[:, 1:] = ids[:, 1:] != ids[:, :-1]
+        ids, kept = ids.clamp(min=0), first & (ids >= 0)
+        weights = self._weights.to(table)[ids] * kept
+        return torch.nn.functional.embedding_bag(ids, table, mode="sum", per_sample_weights=weights)
 
 
 class JoinLayers(Module):  # type: ignore[misc]
     """Pools inner layers as the model pools its last, makes each a unit vector and joins them.
 
-    Reads `all_layer_embeddings` (hidden states of the Transformer, `output_hidden_states` set) and `sentence_embedding`
-    (the model's own output, layer "last"); writes the joined vector to `sentence_embedding`.
+    Reads `all_layer_embeddings` (hidden states of the Transformer, `output_hidden_states` set), `words` (of a
+    `WordTransformer`) and `sentence_embedding` (the model's own output, layer "last"), each only where a layer asks for
+    it; writes the joined vector to `sentence_embedding`.
 
     Args:
-        layers: names as an encoder gives them: "0" for the embeddings, "1" and on, "last".
+        layers: names as an encoder gives them: "words", "0" for the embeddings, "1" and on, "last".
         pooling: the Pooling module of the model.
     """
 
@@ -45,12 +85,14 @@ class JoinLayers(Module):  # type: ignore[misc]
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Put the joined layers, (batch, sum of their dimensions), in the place of the last one."""
-        states = features.pop("all_layer_embeddings")
+        states, words = features.pop("all_layer_embeddings", ()), features.pop(WORDS, None)
         rest = {key: value for key, value in features.items() if key != "cls_token_embeddings"}
         blocks: list[Tensor] = []
         for layer in self.layers:
             if layer == "last":
                 block = features["sentence_embedding"]
+            elif layer == WORDS:
+                block = words
             else:
                 block = self.pooling(rest | {"token_embeddings": states[int(layer)]})["sentence_embedding"]
             blocks.append(torch.nn.functional.normalize(block, dim=-1))
