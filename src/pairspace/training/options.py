@@ -26,7 +26,7 @@ class TrainingOptions:
         seed: of the order of the pairs and of dropout; equal seeds give equal weights on a CPU.
     """
 
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 2048
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
