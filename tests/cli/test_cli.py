@@ -11,38 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from pairspace.cli import app
 from pairspace.errors import PairspaceError
-
-LETTERS = "abcdefghijklmnop"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAIRSPACE_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def files(tmp_path):
-    rows = [(f"{a} {b}", f"{b} game {a} play", f"id-{a}{b}") for a in LETTERS for b in LETTERS]
-    (tmp_path / "pairs.csv").write_text("q,d,key\n" + "".join(f"{q},{d},{k}\n" for q, d, k in rows))
-    (tmp_path / "corpus.jsonl").write_text(
-        "".join(json.dumps({"_id": k, "title": "", "text": d}) + "\n" for _, d, k in rows)
-    )
-    (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"_id": f"q{k}", "text": q}) + "\n" for q, _, k in rows))
-    (tmp_path / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"q{k}\t{k}\t1\n" for *_, k in rows))
-    (tmp_path / "texts.txt").write_text("".join(q + "\n" for q, *_ in rows))
-    return tmp_path
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if isinstance(result.exception, PairspaceError):
-        raise result.exception
-    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
-    return result.stdout
 
 
 def train_arguments(files, encoder, output="space", *more):
@@ -62,12 +32,12 @@ def train_arguments(files, encoder, output="space", *more):
 
 
 @pytest.fixture
-def space(files, plain_folder):
+def space(run, files, plain_folder):
     run(*train_arguments(files, plain_folder))
     return files / "space"
 
 
-def test_train_says_the_score_before_and_after(files, plain_folder):
+def test_train_says_the_score_before_and_after(run, files, plain_folder):
     said = run(*train_arguments(files, plain_folder))
     assert "256 pairs, 0 exact duplicates" in said and "before training" in said
     assert (files / "space" / "history.png").read_bytes().startswith(b"\x89PNG")
@@ -75,29 +45,29 @@ def test_train_says_the_score_before_and_after(files, plain_folder):
     assert not (files / "space.checkpoint").exists()
 
 
-def test_train_gives_json(files, plain_folder):
+def test_train_gives_json(run, files, plain_folder):
     result = json.loads(run(*train_arguments(files, plain_folder, "space", "--json")))
     assert result["pairs"] == 256 and result["epochs"] == 3 and "validation_R@1" in result["before"]
 
 
-def test_train_does_not_overwrite_unless_told(files, plain_folder, space):
+def test_train_does_not_overwrite_unless_told(run, files, plain_folder, space):
     with pytest.raises(PairspaceError, match="--overwrite"):
         run(*train_arguments(files, plain_folder))
     run(*train_arguments(files, plain_folder, "space", "--overwrite"))
 
 
-def test_train_goes_on_from_a_space(files, plain_folder, space):
+def test_train_goes_on_from_a_space(run, files, plain_folder, space):
     result = json.loads(run(*train_arguments(files, plain_folder, "more", "--from", space, "--json")))
     first = json.loads((space / "config.json").read_text())["record"]["after"]["validation_R@1"]
     assert result["before"]["validation_R@1"] == first
 
 
-def test_identity_trains_nothing(files, plain_folder):
+def test_identity_trains_nothing(run, files, plain_folder):
     said = run(*train_arguments(files, plain_folder, "space", "--projector", "identity"))
     assert "nothing to train" in said
 
 
-def test_evaluate_on_pairs_and_on_a_collection(files, space):
+def test_evaluate_on_pairs_and_on_a_collection(run, files, space):
     pairs = ("evaluate", space, "--pairs", files / "pairs.csv", "--side", "title=q", "--side", "body=d")
     assert "title -> body" in run(*pairs)
     three = ("--corpus", files / "corpus.jsonl", "--queries", files / "queries.jsonl", "--qrels", files / "test.tsv")
@@ -113,7 +83,7 @@ def test_evaluate_on_pairs_and_on_a_collection(files, space):
         run("evaluate", space)
 
 
-def test_index_and_search(files, space):
+def test_index_and_search(run, files, space):
     index = (
         "index",
         space,
@@ -138,14 +108,14 @@ def test_index_and_search(files, space):
     assert "256" in run("info", files / "index")
 
 
-def test_encode_writes_unit_rows(files, space):
+def test_encode_writes_unit_rows(run, files, space):
     run("encode", space, files / "texts.txt", "--side", "title", "--output", files / "v.npy")
     vectors = np.load(files / "v.npy")
     assert vectors.shape == (256, 32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_info_and_cache(files, space):
+def test_info_and_cache(run, files, space):
     assert json.loads(run("info", space, "--json"))["kind"] == "space"
     assert "linear" in run("info", space)
     assert json.loads(run("info", "cache", "--json"))["bytes"] > 0
@@ -159,7 +129,7 @@ def test_info_and_cache(files, space):
         run("info", files)
 
 
-def test_options_a_side_at_a_time(files, plain_folder):
+def test_options_a_side_at_a_time(run, files, plain_folder):
     with pytest.raises(PairspaceError, match="not for body"):
         run(*train_arguments(files, f"title={plain_folder}"))
 
@@ -183,7 +153,7 @@ def test_help_loads_neither_torch_nor_transformers():
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
-def test_a_stopped_run_resumes_to_the_same_space(files, plain_folder, stop):
+def test_a_stopped_run_resumes_to_the_same_space(run, files, plain_folder, stop):
     long = ("--epochs", "60", "--patience", "60")
     whole = json.loads(run(*train_arguments(files, plain_folder, "whole", *long, "--json")))
     process = pairspace(*train_arguments(files, plain_folder, "space", *long), env=os.environ | {"COLUMNS": "80"})

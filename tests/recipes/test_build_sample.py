@@ -22,7 +22,9 @@ def test_whole_groups_are_taken_and_equal_input_gives_an_equal_file(tmp_path, mo
     module = runpy.run_path(str(RECIPE))
     made = []
     for name in ("first", "second"):
-        module["main"].__globals__.update(TARGET=tmp_path / name / "packages.parquet", ROWS={"de": 40, "fr": 40, "en": 40})
+        module["main"].__globals__.update(
+            TARGET=tmp_path / name / "packages.parquet", ROWS={"de": 40, "fr": 40, "en": 40}
+        )
         module["main"]()
         made.append((tmp_path / name / "packages.parquet").read_bytes())
     assert made[0] == made[1]

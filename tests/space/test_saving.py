@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from pairspace.errors import SpaceError, StorageError
 from pairspace.space import Space
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained(plain_folder):
     words = [f"{a} {b}" for a in "abcdefgh" for b in "abcdefgh"]
     pairs = Pairs.from_columns({"title": words, "body": [w[::-1] + " game" for w in words]})
@@ -23,10 +25,17 @@ def trained(plain_folder):
     return space
 
 
+@pytest.fixture(scope="module")
+def original(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "space"
+    trained.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
-def saved(trained, tmp_path):
-    trained.save_pretrained(tmp_path / "space")
-    return tmp_path / "space"
+def saved(original, tmp_path):
+    """A copy for each test to break."""
+    return Path(shutil.copytree(original, tmp_path / "space"))
 
 
 def test_what_comes_back_is_what_was_saved(trained, saved):
@@ -89,6 +98,7 @@ def test_the_model_card_may_be_edited(saved):
         (lambda f: (f / "config.json").unlink(), "not a space"),
         (lambda f: (f / "config.json").write_text("{"), "not readable as JSON"),
         (lambda f: (f / "config.json").write_text("{}"), "some other model"),
+        (lambda f: (f / "config.json").write_text("[]"), "some other model"),
         (lambda f: (f / "config.json").write_text('{"library": "pairspace", "format": 99}'), "newer pairspace"),
     ],
 )
@@ -121,3 +131,37 @@ def test_the_card_says_how_it_was_trained(saved):
     card = (saved / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: pairspace")
     assert "held-out pairs" in card and "from_pretrained" in card
+
+
+@pytest.mark.parametrize("key", ["format", "fingerprint", "sides", "files", "record", "language", "dropped", "wider"])
+def test_altered_settings_are_refused(saved, key):
+    config = json.loads((saved / "config.json").read_text())
+    if key == "dropped":
+        del config["sides"]["title"]["projector"]
+    elif key == "wider":
+        config["sides"]["title"]["projector"]["dimension"] = 99
+    else:
+        del config[key]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SpaceError, match=r"config\.json: altered or incomplete"):
+        Space.from_pretrained(saved, device="cpu")
+
+
+def test_settings_that_are_not_those_of_the_weights_are_refused(saved):
+    config = json.loads((saved / "config.json").read_text())
+    config["sides"]["title"]["layers"] = config["sides"]["title"]["layers"][::-1]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SpaceError, match="saved with .* is not the one it was saved with"):
+        Space.from_pretrained(saved, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_missing_or_altered_encoder_file_is_named(saved, name):
+    file = next((saved / "encoders" / "0").rglob(name))
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    with pytest.raises(SpaceError, match=rf"encoders/0/.*{name} was altered or damaged"):
+        Space.from_pretrained(saved)
+    file.unlink()
+    with pytest.raises(SpaceError, match=rf"encoders/0/.*{name} is missing"):
+        Space.from_pretrained(saved)

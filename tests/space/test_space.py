@@ -139,9 +139,9 @@ def test_query_and_document_sides(create):
 
 def test_features_of_the_wrong_dimension_or_with_nan_are_refused(create):
     space = create()
-    with pytest.raises(FeatureError, match=r"have 128 values a row .*got an array of shape \(2, 5\)"):
+    with pytest.raises(FeatureError, match=r"have 160 values a row .*got an array of shape \(2, 5\)"):
         space.encode(np.zeros((2, 5), np.float32))
-    bad = np.ones((3, 128), np.float32)
+    bad = np.ones((3, 160), np.float32)
     bad[1, 4] = np.nan
     with pytest.raises(FeatureError, match="row 1 .*not finite"):
         space.encode(bad)

@@ -45,3 +45,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a folder that may not be made, a file in the place of a folder
+        print(f"pairspace: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)

@@ -13,7 +13,6 @@ from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
     from pairspace.data import Pairs
-    from pairspace.features import FeatureCache
 
 __all__ = [
     "Device",
@@ -21,7 +20,7 @@ __all__ = [
     "NoCache",
     "Sides",
     "SkipBad",
-    "chosen_cache",
+    "TrustCode",
     "one_or_per_side",
     "parse_size",
     "print_json",
@@ -32,6 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Do not keep or reuse features on disk.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used, and count them.")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
+TrustCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run a model's own Python code.")]
 Sides = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,11 +79,6 @@ def one_or_per_side(values: Sequence[str] | None, sides: Sequence[str], option: 
     return values[0]
 
 
-def chosen_cache(no_cache: bool) -> FeatureCache | bool:
-    """What `Space` takes as its cache."""
-    return not no_cache
-
-
 def parse_size(text: str) -> int:
     """`20GB` to bytes; KB, MB, GB and TB are powers of 1,000.
 
@@ -94,8 +89,11 @@ def parse_size(text: str) -> int:
     number = text.strip().upper().rstrip("BKMGT")
     unit = text.strip().upper()[len(number) :]
     try:
-        return int(float(number) * units[unit])
-    except (KeyError, ValueError):
+        size = int(float(number) * units[unit])
+        if size < 0:
+            raise ValueError
+        return size
+    except (KeyError, ValueError, OverflowError):
         raise PairspaceError(f"'{text}' is not a size: write it as 500MB or 20GB") from None
 
 

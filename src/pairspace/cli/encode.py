@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, SkipBad, print_json
-from pairspace.errors import PairspaceError
+from pairspace.cli.common import Device, Json, NoCache, SkipBad, TrustCode, print_json
+from pairspace.cli.items import read_items, stoppable
 
 __all__ = ["encode"]
 
@@ -20,6 +20,7 @@ def encode(
     side: Annotated[str | None, typer.Option(help="The side the items belong to; by default the query side.")] = None,
     column: Annotated[str | None, typer.Option(help="The items' column; by default the side's name or 'text'.")] = None,
     device: Device = None,
+    trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
@@ -27,21 +28,20 @@ def encode(
     """Write the vectors of items as float32, unit length."""
     import numpy as np
 
-    from pairspace.data import read_table
     from pairspace.data.files import atomic_file
     from pairspace.space import Space
 
-    loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
+    loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     side = side or loaded.query_side
-    table = read_table(items, skip_bad=skip_bad)
-    column = column or next((name for name in (side, "text") if name in table.column_names), table.column_names[0])
-    if column not in table.column_names:
-        raise PairspaceError(f"{items}: no column '{column}'; there are {', '.join(table.column_names)}")
-    vectors = loaded.encode(table[column], side=side)
-    with atomic_file(output) as temporary, temporary.open("wb") as file:
-        np.save(file, vectors)
-    result = {"rows": vectors.shape[0], "dimension": vectors.shape[1], "output": str(output)}
+    read = read_items(items, side, column=column, skip_bad=skip_bad)
+    with stoppable():
+        vectors = loaded.encode(read.items, side=side)
+        with atomic_file(output) as temporary, temporary.open("wb") as file:
+            np.save(file, vectors)
+    rows, dimension = vectors.shape
+    result = {"rows": rows, "dimension": dimension, "skipped": read.skipped, "output": str(output)}
     if as_json:
         print_json(result)
     else:
-        print(f"{result['rows']:,} vectors of {result['dimension']} dimensions written to {output}")
+        left_out = f"; {read.skipped:,} bad rows left out" if read.skipped else ""
+        print(f"{rows:,} vectors of {dimension} dimensions written to {output}{left_out}")

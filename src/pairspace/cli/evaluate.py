@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, read_sides
+from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, TrustCode, read_sides
 from pairspace.errors import PairspaceError
 
 __all__ = ["evaluate"]
@@ -17,6 +17,7 @@ def evaluate(
     space: Annotated[str, typer.Argument(help="Folder of a space.")],
     pairs: Annotated[list[Path] | None, typer.Option(help="Test pairs.")] = None,
     side: Sides = None,
+    id: Annotated[str | None, typer.Option(help="Column of ids, for features filed by id.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Documents: JSONL, Parquet, CSV, TSV or TREC.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Queries, in the same formats.")] = None,
     qrels: Annotated[Path | None, typer.Option(help="Judgements: BEIR TSV or TREC.")] = None,
@@ -27,6 +28,7 @@ def evaluate(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the report to, as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     device: Device = None,
+    trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
@@ -40,10 +42,10 @@ def evaluate(
     three = (corpus, queries, qrels)
     if sum((pairs is not None, beir is not None, any(three))) != 1 or any(three) != all(three):
         raise PairspaceError("give either --pairs, or --corpus with --queries and --qrels, or --beir")
-    loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
+    loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     settings: dict[str, Any] = {"passages": passages, "seed": seed}
     if pairs is not None:
-        report = measure(loaded, read_sides(pairs, side, skip_bad=skip_bad), **settings)
+        report = measure(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), **settings)
     else:
         if beir is not None:
             documents, questions, judged = read_beir(beir, split)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, SkipBad, print_json
-from pairspace.errors import PairspaceError
+from pairspace.cli.common import Device, Json, NoCache, SkipBad, TrustCode, print_json
+from pairspace.cli.items import read_items, stoppable
 
 __all__ = ["index"]
 
@@ -28,36 +28,30 @@ def index(
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index at the output.")] = False,
     device: Device = None,
+    trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Index a column of a file, to be searched."""
-    from pairspace.data import read_table
     from pairspace.index import Index
     from pairspace.space import Space
 
-    loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
+    loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     side = side or loaded.document_side
-    table = read_table(items, skip_bad=skip_bad)
-    column = column or next((name for name in (side, "text") if name in table.column_names), None)
-    for name in (column, id, *(payload or ())):
-        if name is not None and name not in table.column_names:
-            raise PairspaceError(f"{items}: no column '{name}'; there are {', '.join(table.column_names)}")
-    if column is None:
-        raise PairspaceError(f"{items}: name the items' --column; there are {', '.join(table.column_names)}")
-    ids = table[id].to_pylist() if id else [str(row) for row in range(len(table))]
+    read = read_items(items, side, column=column, id=id, payload=payload, skip_bad=skip_bad)
     began = time.perf_counter()
     if (output / "manifest.json").exists() and not overwrite:
         opened = Index.open(output, loaded)
     else:
         opened = Index.create(output, loaded, side=side, text=text, passages=passages, overwrite=overwrite)
-    with opened:
-        added = opened.add(ids, table[column], payload=table.select(payload) if payload else None)
+    with opened, stoppable():
+        added = opened.add(read.ids, read.items, payload=read.payload)
         opened.optimise()
-        result: dict[str, Any] = {"added": added, "items": len(opened), "output": str(output)}
+        result: dict[str, Any] = {"added": added, "skipped": read.skipped, "items": len(opened), "output": str(output)}
     result["seconds"] = round(time.perf_counter() - began, 1)
     if as_json:
         print_json(result)
     else:
-        print(f"{added:,} items added in {result['seconds']} s; {output} now holds {result['items']:,}")
+        left_out = f", {read.skipped:,} bad rows left out" if read.skipped else ""
+        print(f"{added:,} items added in {result['seconds']} s{left_out}; {output} now holds {result['items']:,}")

@@ -74,5 +74,5 @@ def _print(value: Any, indent: int = 0) -> None:
             print(f"{'':{indent}}{name}")
             _print(one, indent + 2)
         else:
-            shown = f"{one / 1e6:,.1f} MB" if name == "bytes" else f"{one:,}" if isinstance(one, int) else one
+            shown = f"{one / 1e6:,.1f} MB" if name == "bytes" else f"{one:,}" if type(one) is int else one
             print(f"{'':{indent}}{name:<{width}}  {shown}")

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, one_or_per_side, print_json, read_sides
+from pairspace.cli.common import (
+    Device,
+    Json,
+    NoCache,
+    Sides,
+    SkipBad,
+    TrustCode,
+    one_or_per_side,
+    print_json,
+    read_sides,
+)
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
@@ -38,6 +48,7 @@ def train(
     ] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Text before every item; or side=TEXT.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens an item is cut at.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [auto]")] = None,
     dimension: Annotated[int | None, typer.Option(help="Of the space; by default the smaller last layer.")] = None,
     shared_projector: Annotated[bool, typer.Option("--shared-projector", help="One projector for both sides.")] = False,
     query_side: Annotated[str | None, typer.Option(help="The side searched with; by default the first.")] = None,
@@ -60,18 +71,17 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a space at the output.")] = False,
     language: Annotated[str, typer.Option(help="Of the texts, for BM25 ('none' for no stemming).")] = "english",
     device: Device = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run a model's own code.")] = False,
+    trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Train projectors on pairs and write the space."""
-    from pairspace.data import read_pairs  # noqa: F401  (fails early where the installation is broken)
     from pairspace.space import Space
     from pairspace.training import TrainingOptions
 
-    if output.exists() and any(output.iterdir()) and not (overwrite or resume):
-        raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it, or --resume a stopped run")
+    checkpoint = output.parent / f"{output.name}.checkpoint"
+    _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
     given: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -82,6 +92,11 @@ def train(
     options = TrainingOptions(seed=seed, **{name: value for name, value in given.items() if value is not None})
     read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad)
     if start_from is not None:
+        fixed: dict[str, Any] = {"--encoder": encoder, "--projector": projector, "--layers": layers, "--prompt": prompt}
+        fixed |= {"--max-length": max_length, "--dimension": dimension, "--query-side": query_side}
+        fixed |= {"--precision": precision, "--temperature": temperature, "--shared-projector": shared_projector}
+        if given_too := [name for name, value in fixed.items() if value]:
+            raise PairspaceError(f"--from goes on with what {start_from} is: {', '.join(given_too)} cannot be changed")
         space = Space.from_pretrained(
             start_from, device=device, cache=not no_cache, trust_remote_code=trust_remote_code
         )
@@ -94,6 +109,7 @@ def train(
             layers=one_or_per_side(layers, read.sides, "--layers"),
             prompt=one_or_per_side(prompt, read.sides, "--prompt"),
             max_length=max_length,
+            precision=precision,
             dimension=dimension,
             shared_projector=shared_projector,
             query_side=query_side,
@@ -103,9 +119,6 @@ def train(
             cache=not no_cache,
             trust_remote_code=trust_remote_code,
         )
-    checkpoint = output.parent / f"{output.name}.checkpoint"
-    if checkpoint.exists() and not resume:
-        shutil.rmtree(checkpoint)
     began = time.perf_counter()
     try:
         history = space.fit(read, validation=validation or None, options=options, checkpoint=checkpoint, resume=resume)
@@ -123,6 +136,19 @@ def train(
         _print(summary)
 
 
+def _check_output(output: Path, checkpoint: Path, *, overwrite: bool, resume: bool) -> None:
+    """See that nothing is lost: neither a space at the output nor a run that was stopped."""
+    if output.is_file():
+        raise PairspaceError(f"{output} is a file: choose another --output")
+    stopped = (checkpoint / "checkpoint.safetensors").exists()
+    if output.is_dir() and any(output.iterdir()) and not overwrite and not (resume and stopped):
+        raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it")
+    if stopped and not (resume or overwrite):
+        raise PairspaceError(f"a run to {output} was stopped: --resume it, or --overwrite to start anew")
+    if stopped and not resume:
+        (checkpoint / "checkpoint.safetensors").unlink()
+
+
 def _summary(pairs: Pairs, space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:
     return {
         "pairs": len(pairs),
@@ -134,6 +160,7 @@ def _summary(pairs: Pairs, space: Space, history: History, output: Path, seconds
         "seconds": round(seconds, 1),
         "epochs": len(history.records) - 1,
         "best_epoch": history.best_epoch,
+        "truncated": space.record["truncated"],
         "validation_pairs": space.record["validation_pairs"],
         "before": space.record["before"],
         "after": space.record["after"],
@@ -148,6 +175,9 @@ def _print(summary: dict[str, Any]) -> None:
         f"{summary['skipped']:,} bad rows left out"
     )
     print(summary["space"])
+    cut = [f"{share:.1%} of {side}" for side, share in summary["truncated"].items() if share]
+    if cut:
+        print(f"longer than the encoder reads, and cut: {', '.join(cut)}")
     before, after = (summary[when].get("validation_R@1") for when in ("before", "after"))
     if before is not None:
         print(f"R@1 on {summary['validation_pairs']:,} held-out pairs: {before:.3f} before training, {after:.3f} after")

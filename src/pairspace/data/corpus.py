@@ -177,7 +177,7 @@ def _corpus(source: Source, id: str, text: str, title: str, skip_bad: bool) -> C
         table, rows = table.filter(pa.array(~bad)), rows[~bad]
     if table.num_rows == 0:
         raise DataError(f"{source.path}: no rows that can be used")
-    _refuse_repeats(source, table["id"], rows)
+    refuse_repeats(source, table["id"], rows)
     return Corpus(table, str(source.path), source.skipped + int(bad.sum()))
 
 
@@ -185,7 +185,17 @@ def _filled(source: Source, name: str) -> pa.ChunkedArray:
     return pc.fill_null(text_column(source.table[name], f"{source.path}: column {name!r}"), "")
 
 
-def _refuse_repeats(source: Source, ids: pa.ChunkedArray, rows: np.ndarray) -> None:
+def refuse_repeats(source: Source, ids: pa.ChunkedArray, rows: np.ndarray) -> None:
+    """See that no id comes twice.
+
+    Args:
+        source: where the ids are from, for the message.
+        ids: large_string (n,), at least one, none null.
+        rows: record number of each, int64 (n,).
+
+    Raises:
+        DataError: one does; names the second place and the first.
+    """
     codes = np.concatenate([chunk.indices.to_numpy() for chunk in ids.dictionary_encode().chunks])
     _, first = np.unique(codes, return_index=True)
     if len(first) == len(codes):

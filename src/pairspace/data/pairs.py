@@ -37,6 +37,7 @@ class Pairs:
         source: where they come from, for messages.
         skipped: bad rows that were left out.
         root: folder that relative paths among the items start from.
+        total: rows of the source, whatever was left out or selected since.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Pairs:
         source: str = "memory",
         skipped: int = 0,
         root: Path | None = None,
+        total: int | None = None,
     ) -> None:
+        self.total = int(table.num_rows) if total is None else total
         self.table, self.sides, self.source, self.skipped, self.root = table, tuple(sides), source, skipped, root
         self.query_side = self.sides[0] if query_side is None else query_side
         if self.query_side not in self.sides:
@@ -127,7 +130,13 @@ class Pairs:
 
     def _with(self, table: pa.Table) -> Pairs:
         return Pairs(
-            table, self.sides, query_side=self.query_side, source=self.source, skipped=self.skipped, root=self.root
+            table,
+            self.sides,
+            query_side=self.query_side,
+            source=self.source,
+            skipped=self.skipped,
+            root=self.root,
+            total=self.total,
         )
 
     @classmethod
@@ -256,6 +265,7 @@ def read_pairs(
         source=", ".join(map(str, paths)),
         skipped=skipped,
         root=_path(root),
+        total=start,
     )
 
 

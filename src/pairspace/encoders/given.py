@@ -62,6 +62,11 @@ class GivenEncoder:
             if often:
                 raise FeatureError(f"{path}: the id {often[0]!r} occurs more than once; one row an id is needed")
 
+    @property
+    def rows(self) -> int | None:
+        """How many vectors the file holds; None where it is gone."""
+        return None if self.table is None else len(self.table)
+
     @cached_property
     def fingerprint(self) -> str:
         """Over the file's content."""

@@ -34,7 +34,7 @@ def load_encoder(
     prompt: str | None = None,
     max_length: int | None = None,
     device: str | None = None,
-    precision: str = "auto",
+    precision: str | None = None,
     trust_remote_code: bool = False,
 ) -> Encoder:
     """Make an encoder.
@@ -62,6 +62,7 @@ def load_encoder(
     name = saved.get("name", name)
     prompt = saved.get("prompt") if prompt is None else prompt
     max_length = saved.get("max_length") if max_length is None else max_length
+    precision = precision or saved.get("precision", "auto")
     if layout.native and _is_plain_text_model(layout.transformer):
         return TransformerEncoder(
             name,

@@ -114,7 +114,8 @@ class TransformerEncoder:
     @cached_property
     def words(self) -> WordBag:
         """What gives the layer "words"."""
-        table = self.module.transformer.get_input_embeddings().weight
+        transformer: Any = self.module.transformer
+        table = transformer.get_input_embeddings().weight
         return WordBag(table, word_weights(self._hf_tokenizer), skip=self.tokens.prompt_length)
 
     def encode(self, items: Sequence[str], layers: Sequence[str], *, progress: bool | None = None) -> Encoded:
@@ -168,6 +169,7 @@ class TransformerEncoder:
             StorageError: the folder cannot be written, or holds something else.
         """
         own = {"family": "text", "name": self.name, "prompt": self.prompt, "max_length": self.max_length}
+        own["precision"] = self._asked
         with atomic_folder(folder, True, marker=SAVED) as target:
             for path in self.layout.all_files(code=self._trust):
                 copy = target / path.relative_to(self.folder)

@@ -4,8 +4,8 @@
 
 E are the input embeddings and rank_t is the place of t in the vocabulary, special and unused entries left out.
 Tokenizers list frequent tokens first, and by Zipf's law the frequency falls with the rank, so log rank stands for
-idf = log(N / df), up to a constant, without any corpus to count in. Words that BM25 would match stay visible beside what
-the model made of the sentence. As one more layer under a trained projector it costs nothing to compute.
+idf = log(N / df), up to a constant, without any corpus to count in. Words that BM25 would match stay visible beside
+what the model made of the sentence. As one more layer under a trained projector it costs nothing to compute.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def evaluate(
 ) -> Report:
     """Measure a space on pairs, in both directions, or on a judged collection, beside what it should beat.
 
-    Equal scores are ordered by document position, in every system and metric alike.
+    Equal scores are ordered alike in every system and metric: by position in the pairs, by falling document id in a
+    collection (trec_eval's rule).
 
     Args:
         space: a `Space`.

@@ -75,7 +75,7 @@ def pair_tasks(space: Any, pairs: Pairs) -> list[Task]:
         )
     if len(pairs) == 0:
         raise DataError(f"no pairs to evaluate in {pairs.source}")
-    first = pairs.query_side if pairs.query_side in sides else sides[0]
+    first = space.query_side if space.query_side in sides else sides[0]
     chosen = {side: _pair_items(space, pairs, side) for side in sides}
     tasks = []
     for side in sides:
@@ -88,6 +88,8 @@ def pair_tasks(space: Any, pairs: Pairs) -> list[Task]:
 
 def collection_task(space: Any, corpus: Corpus, queries: Corpus, qrels: Qrels) -> Task:
     """Queries against a corpus, as judged.
+
+    The documents stand in falling order of their ids: the first of equal scores is then the one trec_eval takes first.
 
     Raises:
         DataError: no judged query with a right answer has a text.
@@ -105,10 +107,13 @@ def collection_task(space: Any, corpus: Corpus, queries: Corpus, qrels: Qrels) -
     if not any(document in right[query] for query in asked for document in corpus.ids[:1]):
         _check_documents(corpus, right)
     texts = queries.table["text"].take(pa.array(rows))
+    ids = corpus.ids
+    falling = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
+    documents = corpus.table["text"].take(pa.array(falling, pa.int64()))
     return Task(
         "queries -> corpus",
         Items(space.query_side, tuple(asked), texts, texts),
-        Items(space.document_side, tuple(corpus.ids), corpus.table["text"], corpus.table["text"]),
+        Items(space.document_side, tuple(ids[row] for row in falling), documents, documents),
         {query: right[query] for query in [*asked, *without_text]},
         left_out=len(set(queries.ids) | set(qrels)) - len(right),
         missing=len(without_text),
@@ -129,9 +134,7 @@ def _pair_items(space: Any, pairs: Pairs, side: str) -> Items:
     distinct, codes = pairs.unique(side)
     first = np.unique(codes, return_index=True)[1]
     items = space.items(pairs, side).take(pa.array(first))
-    modality = getattr(getattr(space, "part", lambda side: None)(side), "encoder", None)
-    plain = pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type)
-    readable = plain and getattr(modality, "modality", "text") != "image"
+    readable = pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type)
     name = "-".join(side.split())
     ids = tuple(f"{name}-{number}" for number in range(len(distinct)))
     return Items(side, ids, items, pa.chunked_array([distinct]) if readable else None)

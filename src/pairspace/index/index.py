@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+from weakref import WeakValueDictionary
 
 from pairspace.data.files import atomic_folder
 from pairspace.errors import IndexingError
@@ -41,13 +42,24 @@ Spaces = SpaceLike | Mapping[str, SpaceLike]
 class Index:
     """A searchable collection of items. Made by `create` or `open`; to be closed, or used in a `with` block.
 
-    Ids are texts; whole numbers are accepted and become texts. One process at a time may hold an index.
+    Ids are texts; whole numbers are accepted and become texts. One process at a time may hold an index; opening it once
+    more in the same process closes the older object.
     """
+
+    _open_here: ClassVar[WeakValueDictionary[Path, Index]] = WeakValueDictionary()
 
     def __init__(self, path: Path, manifest: Manifest, engine: Engine, spaces: Mapping[str, SpaceLike]) -> None:
         self.path, self.manifest, self._engine = path, manifest, engine
         self._vectors = Vectors(path, manifest, spaces)
         self._closed = False
+        self._open_here[path.resolve()] = self
+
+    @classmethod
+    def _close_older(cls, path: Path) -> None:
+        """Let go of the index at `path` where this process holds it."""
+        older = cls._open_here.pop(path.resolve(), None)
+        if older is not None:
+            older.close()
 
     @classmethod
     def create(
@@ -94,6 +106,7 @@ class Index:
         fields = {
             name: Field("multi" if passages else "dense", note.dimension) for name, note in manifest.spaces.items()
         } | ({BM25: Field("terms")} if text else {})
+        cls._close_older(path)
         if overwrite and (path / MANIFEST).is_file():
             Lock(lock_file(path / _ENGINE)).release()  # refuses where it is in use
         with atomic_folder(path, overwrite, marker=MANIFEST) as temporary:
@@ -121,6 +134,7 @@ class Index:
             raise IndexingError(f"{path} has no vectors named {', '.join(sorted(unknown))}; it has: {known}")
         for name, one in spaces.items():
             manifest.spaces[name].check(one, path)
+        cls._close_older(path)
         return cls(path, manifest, EdgeEngine.open(path / _ENGINE), spaces)
 
     def add(

@@ -40,8 +40,11 @@ def model_card(space: Space) -> str:
     lines += ["", "## Use", "", "```python", "import pairspace as ps", ""]
     lines += ['space = ps.Space.from_pretrained("this folder")', 'queries = space.encode_query(["..."])']
     lines += ['documents = space.encode_document(["..."])', "space.similarity(queries, documents)", "```", ""]
-    trust = ", trust_remote_code=True" if any(len(space.part(side).layers) > 1 for side in space.sides) else ""
-    lines += [f'sentence-transformers loads the same folder: `SentenceTransformer("this folder"{trust})`', ""]
+    parts = [space.part(side) for side in space.sides]
+    if all(part.encoder.modality == "text" for part in parts):
+        stock = all(part.layers == ("last",) and part.projector.kind != "residual" for part in parts)
+        trust = "" if stock else ", trust_remote_code=True"
+        lines += [f'sentence-transformers loads the same folder: `SentenceTransformer("this folder"{trust})`', ""]
     lines += ["## Training", ""]
     record = space.record
     if not space.trained:

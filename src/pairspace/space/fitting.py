@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
-from pairspace.errors import DataError, SpaceError
+from pairspace.errors import DataError, SpaceError, TrainingError
 from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them against each other every epoch
 ALIGN_ON = 20_000  # pairs that two encoders of different origin are aligned on before training
 FUSION_DEPTH = 100
 
@@ -37,6 +39,8 @@ def fit(
 ) -> History:
     """Train a space; see `Space.fit`."""
     query, document = space.query_side, space.document_side
+    if len(space.sides) > 2:
+        raise SpaceError(f"fit trains two sides at a time; this space has {', '.join(space.sides)}")
     for side in (query, document):
         if side not in pairs.sides:
             raise SpaceError(f"the pairs have the sides {', '.join(pairs.sides)}, the space needs '{side}'")
@@ -49,8 +53,8 @@ def fit(
         _align(space, towers, codes, options.seed)
     watched = None
     if held_out is not None:
-        (left, right), rows = _towers(space, held_out, progress)
-        watched = Validation(left, right, rows)
+        held, rows = _towers(space, held_out, progress)
+        watched = Validation(*held, rows)
     if space.trainable:
         history = train(
             *towers,
@@ -68,10 +72,12 @@ def fit(
     history.notes = notes + history.notes
     if watched is not None and held_out is not None:
         space.fusion_weight = _fusion_weight(space, held_out, watched)
+    left, right = (tower.features for tower in towers)
     space.record = {
         "pairs": len(pairs),
         "validation_pairs": len(held_out) if held_out is not None else 0,
         "source": pairs.source,
+        "truncated": {query: round(left.truncated, 4), document: round(right.truncated, 4)},
         "options": options.to_dict(),
         "best_epoch": history.best_epoch,
         "before": history.records[0] if history.records else {},
@@ -85,8 +91,11 @@ def _hold_out(pairs: Pairs, validation: float | Pairs | None, seed: int) -> tupl
         return pairs, None, []
     if isinstance(validation, Pairs):
         return pairs, validation, []
+    if not 0 < validation < 1:
+        raise TrainingError(f"validation is a share between 0 and 1, got {validation}")
+    size = HOLD_OUT if validation * len(pairs) > HOLD_OUT else validation
     try:
-        rest, held_out = pairs.split(test=validation, seed=seed)
+        rest, held_out = pairs.split(test=size, seed=seed)
     except DataError as error:
         return pairs, None, [f"no validation split: {error}"]
     if len(rest) < 2:
@@ -100,16 +109,12 @@ def _towers(
     """A tower over the distinct items of each side, and each pair's rows in them."""
     towers, codes = [], []
     for side in (space.query_side, space.document_side):
-        part = space.part(side)
-        if part.encoder.modality in ("row", "id"):
-            keys = space.items(pairs, side)
-            towers.append(FrozenTower(space.features(keys, side), part.projector, device=space.device))
-            codes.append(np.arange(len(pairs)))
-        else:
-            distinct, rows = pairs.unique(side)
-            features = space.features(distinct, side, progress=progress)
-            towers.append(FrozenTower(features, part.projector, device=space.device))
-            codes.append(rows)
+        _, rows = pairs.unique(side)
+        first = np.unique(rows, return_index=True)[1]
+        distinct = space.items(pairs, side).take(pa.array(first))
+        features = space.features(distinct, side, progress=progress)
+        towers.append(FrozenTower(features, space.part(side).projector, device=space.device))
+        codes.append(rows)
     return (towers[0], towers[1]), (codes[0], codes[1])
 
 
@@ -145,7 +150,7 @@ def _fusion_weight(space: Space, held_out: Pairs, watched: Validation) -> float 
     texts = []
     for side in (space.query_side, space.document_side):
         distinct, _ = held_out.unique(side)
-        if space.part(side).encoder.modality != "text":
+        if not pa.types.is_large_string(distinct.type):
             return None
         texts.append(distinct.to_pylist())
     queries, documents = watched.vectors()

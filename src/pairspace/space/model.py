@@ -80,6 +80,7 @@ class Space:
         shared_projector: bool = False,
         prompt: str | Mapping[str, str] | None = None,
         max_length: int | Mapping[str, int] | None = None,
+        precision: str | None = None,
         query_side: str | None = None,
         name: str = "space",
         language: str | None = "english",
@@ -99,6 +100,7 @@ class Space:
             shared_projector: one projector for all sides.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
+            precision: "auto" (bf16 where the device has it and the vectors agree), "fp32" or "bf16".
             query_side: the side that is searched with; by default the first.
             name: what it is called in reports and in an index.
             language: of the texts, for BM25.
@@ -120,6 +122,7 @@ class Space:
             layers=layers,
             prompt=prompt,
             max_length=max_length,
+            precision=precision,
             dimension=dimension,
             shared_projector=shared_projector,
             device=device,
@@ -178,7 +181,15 @@ class Space:
         modality = self.part(side).encoder.modality
         if modality in ("row", "id"):
             if modality not in pairs.table.column_names:
-                raise SpaceError(f"the features of side '{side}' are keyed by id: read the pairs with id=\"column\"")
+                raise SpaceError(
+                    f"the features of side '{side}' are filed by id: read the pairs with id=\"column\" (--id column)"
+                )
+            filed = getattr(self.part(side).encoder, "rows", None)
+            if modality == "row" and filed is not None and filed != pairs.total:
+                raise SpaceError(
+                    f"{self.part(side).encoder.name} holds {filed:,} rows of features, but {pairs.source} has "
+                    f"{pairs.total:,}: features in row order belong to one file; file them by id to use others"
+                )
             return pairs.table[modality]
         return pairs.items(side)
 
@@ -221,6 +232,8 @@ class Space:
         """
         from pairspace.space.fitting import fit
 
+        if options is not None and settings:
+            raise SpaceError(f"give either options or single settings, not both: {', '.join(settings)}")
         return fit(
             self,
             pairs,

@@ -25,7 +25,7 @@ from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.errors import SpaceError
 from pairspace.features import FeatureCache
-from pairspace.projectors import create_projector
+from pairspace.projectors import Projector, create_projector
 from pairspace.space.card import model_card
 from pairspace.space.sentence import write_sentence_layout
 from pairspace.space.side import Side
@@ -100,6 +100,27 @@ def load_space(
     folder = _local(path)
     config = _config(folder)
     _check_files(folder, config)
+    try:
+        space = _put_together(kind, folder, config, device=device, cache=cache, trust_remote_code=trust_remote_code)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SpaceError(f"{folder / CONFIG}: altered or incomplete ({type(error).__name__}: {error})") from error
+    if space.fingerprint != config["fingerprint"]:
+        raise SpaceError(
+            f"{folder}: loaded with the fingerprint {space.fingerprint}, saved with {config['fingerprint']}: "
+            "an encoder or a setting is not the one it was saved with"
+        )
+    return space
+
+
+def _put_together(
+    kind: type[Space],
+    folder: Path,
+    config: dict[str, Any],
+    *,
+    device: str | None,
+    cache: FeatureCache | None,
+    trust_remote_code: bool,
+) -> Space:
     tensors = load_file(folder / WEIGHTS)
     encoders: dict[str, Any] = {}
     modules: dict[str, tuple[Any, Any]] = {}
@@ -114,7 +135,7 @@ def load_space(
             start = copy.deepcopy(trained)
             for state, module in (("trained", trained), ("start", start)):
                 prefix = f"{state}/{key}/"
-                module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+                _load_weights(module, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
             modules[key] = trained, start.eval()
         parts[side] = Side(encoders[where], tuple(saved["layers"]), *modules[key])
     space = kind(parts, query_side=config["query_side"], name=config["name"], language=config["language"], cache=cache)
@@ -123,12 +144,14 @@ def load_space(
     space.started, space.trained = config["started"], config["trained"]
     for part in parts.values():
         part.start.to(space.device)
-    if space.fingerprint != config["fingerprint"]:
-        raise SpaceError(
-            f"{folder}: loaded with the fingerprint {space.fingerprint}, saved with {config['fingerprint']}: "
-            "an encoder or a setting is not the one it was saved with"
-        )
     return space
+
+
+def _load_weights(module: Projector, tensors: dict[str, Tensor]) -> None:
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:  # names or shapes that the settings do not foresee
+        raise ValueError(f"the projectors' weights do not fit their settings: {error}") from error
 
 
 def _local(path: str | Path) -> Path:
@@ -157,10 +180,12 @@ def _config(folder: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise SpaceError(f"{path}: not readable as JSON ({error})") from error
-    if config.get("library") != "pairspace":
+    if not isinstance(config, dict) or config.get("library") != "pairspace":
         raise SpaceError(f"{folder}: holds some other model, not a pairspace space; name it as an encoder instead")
-    if config["format"] > FORMAT:
+    if config.get("format", 0) > FORMAT:
         raise SpaceError(f"{folder}: written by a newer pairspace (format {config['format']}, this one reads {FORMAT})")
+    if missing := [name for name in ("format", "fingerprint", "sides", "files") if name not in config]:
+        raise SpaceError(f"{path}: altered or incomplete (there is no {', '.join(missing)})")
     return config
 
 

@@ -81,6 +81,7 @@ def build_sides(
     layers: Any,
     prompt: Any,
     max_length: Any,
+    precision: str | None,
     dimension: int | None,
     shared_projector: bool,
     device: str | None,
@@ -102,8 +103,9 @@ def build_sides(
     for side in sides:
         key = (names[side], prompts[side], lengths[side])
         if key not in loaded and isinstance(names[side], str):
-            settings = {"prompt": prompts[side], "max_length": lengths[side], "device": device}
-            loaded[key] = load_encoder(names[side], **settings, trust_remote_code=trust_remote_code)
+            settings: dict[str, Any] = {"prompt": prompts[side], "max_length": lengths[side], "device": device}
+            settings |= {"precision": precision, "trust_remote_code": trust_remote_code}
+            loaded[key] = load_encoder(names[side], **settings)
         encoders[side] = loaded.get(key, names[side])
     wanted = {side: chosen[side] or ("last" if kinds[side] == "identity" else "spread") for side in sides}
     taken = {side: resolve_layers(encoders[side], wanted[side]) for side in sides}
@@ -121,6 +123,11 @@ def build_sides(
     return built
 
 
+def _origin(encoder: Encoder) -> str:
+    """Equal for encoders that differ in prompt or length only: their model's folder, else their fingerprint."""
+    return str(getattr(encoder, "folder", None) or encoder.fingerprint)
+
+
 def start_where_related(parts: Mapping[str, Side]) -> bool:
     """Let projectors begin at the identity where that means something; False where the sides must be aligned first.
 
@@ -129,7 +136,10 @@ def start_where_related(parts: Mapping[str, Side]) -> bool:
     if all(part.projector.kind == "identity" for part in parts.values()):
         return True
     dimensions = {part.projector.dimension for part in parts.values()} | {part.blocks[-1] for part in parts.values()}
-    if len({part.encoder.name for part in parts.values()}) > 1 or len(dimensions) > 1:
+    origins = {(_origin(part.encoder), part.layers[-1]) for part in parts.values()}
+    if len(origins) > 1 or len(dimensions) > 1:
+        if len({id(part.projector) for part in parts.values()}) < len(parts):
+            raise SpaceError("a shared projector needs sides that use one encoder and the same last layer")
         return False
     for part in parts.values():
         start_at_identity(part.projector)

@@ -102,6 +102,7 @@ class _Run:
         self.optimizer = _optimizer(self.model, options)
         self.steps = min(math.ceil(len(codes[0]) / options.batch_size), len(codes[0]) // 2)
         self.history, self.best = History(), _weights(self.model)
+        self.key = self._key()
         self.epoch, self.stale, self.top = 0, 0, -math.inf  # epochs done, those without a better score, the best score
 
     @property
@@ -184,12 +185,12 @@ class _Run:
     def save(self, folder: Path) -> None:
         """Write all of this as a checkpoint."""
         history = {"records": self.history.records, "best_epoch": self.history.best_epoch, "notes": self.history.notes}
-        state = {"key": self._key(), "epoch": self.epoch, "stale": self.stale, "top": self.top, "history": history}
+        state = {"key": self.key, "epoch": self.epoch, "stale": self.stale, "top": self.top, "history": history}
         save_checkpoint(folder, model=self.model, optimizer=self.optimizer, best=self.best, state=state)
 
     def resume(self, folder: Path) -> bool:
         """Go back to where a checkpoint left off; False if there is none."""
-        found = load_checkpoint(folder, model=self.model, optimizer=self.optimizer, key=self._key())
+        found = load_checkpoint(folder, model=self.model, optimizer=self.optimizer, key=self.key)
         if found is None:
             return False
         self.best, state = found
@@ -198,12 +199,13 @@ class _Run:
         return True
 
     def _key(self) -> str:
-        """What a checkpoint must share with this run: settings, pairs, shapes of weights, a sample of features."""
-        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
-        settings = json.dumps([self.options.to_dict(), shapes], sort_keys=True)
+        """What a checkpoint must share with this run: settings, pairs, starting weights, a sample of features."""
+        start = {name: list(value.shape) for name, value in self.best.items()}
+        settings = json.dumps([self.options.to_dict(), start], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=16)
         held_out = () if self.validation is None else self.validation.codes
-        for part in (*self.codes, *held_out, *(tower.sample() for tower in self.towers)):
+        weights = (value.cpu().numpy() for value in self.best.values())
+        for part in (*self.codes, *held_out, *weights, *(tower.sample() for tower in self.towers)):
             digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()
 

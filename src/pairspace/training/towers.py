@@ -27,6 +27,11 @@ class FeatureRows(Protocol):
         """Values a row."""
         ...
 
+    @property
+    def truncated(self) -> float:
+        """Share of the items that were longer than the encoder reads."""
+        ...
+
     def __len__(self) -> int: ...
 
     def rows(self, indices: np.ndarray | None = None) -> np.ndarray:

@@ -1,0 +1,112 @@
+"""What `index` and `encode` read: one column of a file, each item's id, and the count of rows left out.
+
+Rows keep the number they have in the file, also where bad ones were left out, and messages name lines of the file.
+Everything is checked here, before a space is put to work or a folder is made. An empty text is an item (a vector file
+stays row for row with its text file); a missing one is not.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Items", "read_items", "stoppable"]
+
+
+@dataclass(frozen=True)
+class Items:
+    """One column of a file.
+
+    Attributes:
+        items: the column.
+        ids: one an item, none twice: of the id column, or the rows' numbers in the file.
+        payload: the columns to keep with each item, or None.
+        skipped: rows that were left out.
+    """
+
+    items: pa.ChunkedArray
+    ids: list[str]
+    payload: pa.Table | None
+    skipped: int
+
+
+def read_items(
+    path: Path,
+    side: str,
+    *,
+    column: str | None = None,
+    id: str | None = None,
+    payload: Sequence[str] | None = None,
+    skip_bad: bool = False,
+) -> Items:
+    """Read the items of a side.
+
+    Args:
+        path: any file that `read_table` reads.
+        side: names the column where `column` does not; after it "text", after it the only column there is.
+        column, id, payload: names of columns.
+        skip_bad: leave out rows without an item or id and those that cannot be read, instead of stopping.
+
+    Raises:
+        DataError: a column is missing, a row is bad, no row is left, or an id comes twice (both lines are named).
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from pairspace.data.corpus import refuse_repeats
+    from pairspace.data.source import missing_column, text_column
+    from pairspace.data.tables import open_source
+    from pairspace.errors import DataError
+
+    source = open_source(path, skip_bad=skip_bad)
+    table, names = source.table, source.table.column_names
+    usual = [name for name in (side, "text") if name in names] or (names if len(names) == 1 else [])
+    column = column or next(iter(usual), None)
+    if column is None:
+        raise DataError(f"{path}: name the items' --column; there are {', '.join(names)}")
+    for name in (column, id, *(payload or ())):
+        if name is not None and name not in names:
+            raise missing_column(path, name, names)
+    checks = [(pc.is_null(table[column]), f"the item (column {column!r}) is missing")]
+    if id is not None:
+        keys = text_column(table[id], f"{path}: column {id!r} (id)")
+        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(keys), ""), True)
+        checks.append((empty, f"the id (column {id!r}) is empty"))
+    masks = [(mask.to_numpy(), why) for mask, why in checks]
+    bad, rows = np.logical_or.reduce([mask for mask, _ in masks]), source.row_numbers
+    if bad.any() and not skip_bad:
+        first = int(np.flatnonzero(bad)[0])
+        why = next(why for mask, why in masks if mask[first])
+        count = f"{bad.sum():,} such rows in all" if bad.sum() > 1 else "the only such row"
+        raise DataError(f"{source.place(int(rows[first]))}: {why} ({count}). --skip-bad leaves such rows out")
+    table, rows = table.filter(pa.array(~bad)), rows[~bad]
+    skipped = source.skipped + int(bad.sum())
+    if not len(table):
+        raise DataError(f"{path}: no rows that can be used ({skipped:,} bad ones)")
+    if id is None:
+        ids = [str(row) for row in rows]
+    else:
+        keys = text_column(table[id], f"{path}: column {id!r} (id)")
+        refuse_repeats(source, keys, rows)
+        ids = keys.to_pylist()
+    return Items(table[column], ids, table.select(list(payload)) if payload else None, skipped)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C end a verb whose work so far is kept: one line and code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nstopped; what was done is kept, and the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
