@@ -43,6 +43,7 @@ def truncated(folder):
         pytest.param(lambda folder: folder / "none.csv", "none.csv: no such file", id="no file"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*linked by shared items")
 def test_pairs_that_cannot_be_trained_on(tmp_path, plain_folder, refused, write, message):
     path = write(tmp_path)
     said = refused("train", path, *SIDES, "--encoder", plain_folder, "--device", "cpu", "-o", tmp_path / "space")
@@ -54,7 +55,7 @@ def test_pairs_that_cannot_be_trained_on(tmp_path, plain_folder, refused, write,
     ("array", "message"),
     [
         (np.where(np.arange(256)[:, None] == 7, np.nan, np.ones((256, 4))), "row 7 has NaN or infinite values (1 such"),
-        (np.ones((255, 4)), "has 255 rows, but row 255 was asked for"),
+        (np.ones((255, 4)), "holds 255 rows of features, but"),
         (np.ones(256), "float64 (256,) found; floats (rows, dimension) are needed"),
     ],
 )

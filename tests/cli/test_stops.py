@@ -1,4 +1,4 @@
-"""`index` and `encode` stopped in the middle, by Ctrl-C and by kill -9: the same command again completes."""
+"""`train`, `index` and `encode` stopped in the middle, by Ctrl-C and by kill -9: the same command again completes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ import pytest
 
 from pairspace.features import FeatureCache, cache
 from pairspace.index import EdgeEngine, Index
+from pairspace.training import loop
 
-CHILD = """
-import importlib.util, sys
+SERVER = """
+import importlib.util, json, os, sys
+import transformers.models.bert.modeling_bert, pairspace.space
+from pairspace.cli import main
 spec = importlib.util.spec_from_file_location("stops", sys.argv[1])
 stops = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(stops)
-stops.arm(sys.argv[3], stops.signal.SIGKILL, setattr)
-sys.argv = sys.argv[2:]
-from pairspace.cli import main
-main()
+for line in sys.stdin:
+    os.environ["PAIRSPACE_CACHE"], *sys.argv = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        stops.arm(sys.argv[1], stops.signal.SIGKILL, setattr)
+        main()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 def arm(verb, number, put):
-    """Let this process send itself a signal after the second of four batches is on the disk."""
-    if verb == "index":
+    """Let this process send itself a signal after the second epoch or batch (of six or four) is on the disk."""
+    if verb == "train":
+        owner, name = loop, "save_checkpoint"
+    elif verb == "index":
         put(Index.add, "__kwdefaults__", Index.add.__kwdefaults__ | {"batch_size": 64})
         owner, name = EdgeEngine, "upsert"
     else:
@@ -36,8 +44,8 @@ def arm(verb, number, put):
         owner, name = cache, "_guarded"
     real, seen = getattr(owner, name), []
 
-    def stopping(*arguments):
-        real(*arguments)
+    def stopping(*arguments, **options):
+        real(*arguments, **options)
         seen.append(1)
         if len(seen) == 2:
             os.kill(os.getpid(), number)
@@ -46,20 +54,34 @@ def arm(verb, number, put):
 
 
 def command(verb, files, space):
+    if verb == "train":
+        sides = ["--side", "title=q", "--side", "body=d", "--encoder", space / "encoders" / "0", "--device", "cpu"]
+        options = ["--epochs", "6", "--patience", "6", "--batch-size", "32", "--json"]
+        return [verb, files / "pairs.csv", *sides, *options, "-o", files / "space"]
     if verb == "index":
         return [verb, space, files / "pairs.csv", "--column", "d", "--id", "key", "-o", files / "index", "--json"]
     return [verb, space, files / "texts.txt", "--json", "-o", files / "v.npy"]
 
 
-def stop_by_ctrl_c(verb, arguments, run, monkeypatch):
-    with monkeypatch.context() as patch:
-        arm(verb, signal.SIGINT, patch.setattr)
+@pytest.fixture(scope="module")
+def server():
+    """A process that has imported everything once, and forks a child for each command to be killed."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER, __file__], **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+def stop_by_ctrl_c(arguments, run, request):
+    with request.getfixturevalue("monkeypatch").context() as patch:
+        arm(arguments[0], signal.SIGINT, patch.setattr)
         run(*arguments, code=130)
 
 
-def stop_by_kill(verb, arguments, run, monkeypatch):
-    child = [sys.executable, "-c", CHILD, __file__, "pairspace", *map(str, arguments)]
-    assert subprocess.run(child, check=False, timeout=120).returncode == -signal.SIGKILL
+def stop_by_kill(arguments, run, request):
+    server = request.getfixturevalue("server")
+    print(json.dumps([os.environ["PAIRSPACE_CACHE"], "pairspace", *map(str, arguments)]), file=server.stdin, flush=True)
+    assert int(server.stdout.readline()) == -signal.SIGKILL
 
 
 STOPS = pytest.mark.parametrize(
@@ -76,9 +98,20 @@ STOPS = pytest.mark.parametrize(
 
 
 @STOPS
-def test_a_stopped_index_completes_when_asked_again(files, untrained, run, monkeypatch, stop):
+def test_a_stopped_training_resumes_to_the_same_space(files, untrained, run, request, stop):
+    arguments = command("train", files, untrained)
+    whole = json.loads(run(*arguments[:-1], files / "whole"))
+    stop(arguments, run, request)
+    assert not (files / "space").exists() and (files / "space.checkpoint").exists()
+    resumed = json.loads(run(*arguments, "--resume"))
+    assert (resumed["fingerprint"], resumed["epochs"]) == (whole["fingerprint"], 6)
+    assert not (files / "space.checkpoint").exists()
+
+
+@STOPS
+def test_a_stopped_index_completes_when_asked_again(files, untrained, run, request, stop):
     arguments = command("index", files, untrained)
-    stop("index", arguments, run, monkeypatch)
+    stop(arguments, run, request)
     with Index.open(files / "index") as index:
         assert len(index) == 128  # what was acknowledged, no more and no less
     result = json.loads(run(*arguments))
@@ -89,9 +122,9 @@ def test_a_stopped_index_completes_when_asked_again(files, untrained, run, monke
 
 
 @STOPS
-def test_a_stopped_encode_completes_when_asked_again(files, untrained, run, monkeypatch, stop):
+def test_a_stopped_encode_completes_when_asked_again(files, untrained, run, request, stop):
     arguments = command("encode", files, untrained)
-    stop("encode", arguments, run, monkeypatch)
+    stop(arguments, run, request)
     assert not (files / "v.npy").exists()
     assert [entry.rows for entry in FeatureCache().info()] == [128]
     before = {p: p.stat().st_mtime_ns for p in (files / "cache").rglob("block-*.npy")}

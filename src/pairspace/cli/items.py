@@ -53,7 +53,9 @@ def read_items(
     Args:
         path: any file that `read_table` reads.
         side: names the column where `column` does not; after it "text", after it the only column there is.
-        column, id, payload: names of columns.
+        column: of the items.
+        id: column of the ids; without it an item's id is its row's number in the file.
+        payload: columns to keep with each item.
         skip_bad: leave out rows without an item or id and those that cannot be read, instead of stopping.
 
     Raises:
