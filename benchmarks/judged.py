@@ -33,19 +33,20 @@ def ndcg(
 
 
 def main() -> None:
-    space = ps.Space.create(("query", "document"), encoder="minilm", projector="identity")
     peer = SentenceTransformer(str(_bundled("minilm")), device="cpu")
-    print("collection  evaluate  same vectors, pytrec_eval  sentence-transformers, pytrec_eval")
+    print("nDCG@10     precision  evaluate  same vectors, pytrec_eval  sentence-transformers, pytrec_eval")
     for name in ("cranfield", "medline", "cacm"):
         corpus, queries, qrels = ps.read_beir(Path(os.environ["PAIRSPACE_DATA"]) / f"ir_{name}")
-        report = ps.evaluate(space, corpus=corpus, queries=queries, qrels=qrels, bm25=False)
-        ours = report.value("space", "nDCG@10")
         judged = [i for i, q in enumerate(queries.ids) if any(grade > 0 for grade in qrels.get(q, {}).values())]
         query_ids = [queries.ids[i] for i in judged]
         texts, documents = [queries.texts[i].as_py() for i in judged], corpus.texts
-        same = ndcg(space.encode_query(texts), space.encode_document(documents), query_ids, corpus.ids, qrels)
         peers = ndcg(peer.encode(texts), peer.encode(documents.to_pylist()), query_ids, corpus.ids, qrels)
-        print(f"{name:<11} {ours:.4f}    {same:.4f}                     {peers:.4f}", flush=True)
+        for precision in ("fp32", "auto"):
+            space = ps.Space.create(encoder="minilm", projector="identity", precision=precision)
+            report = ps.evaluate(space, corpus=corpus, queries=queries, qrels=qrels, bm25=False)
+            ours = report.value("space", "nDCG@10")
+            same = ndcg(space.encode_query(texts), space.encode_document(documents), query_ids, corpus.ids, qrels)
+            print(f"{name:<11} {precision:<9}  {ours:.4f}    {same:.4f}                     {peers:.4f}", flush=True)
 
 
 if __name__ == "__main__":

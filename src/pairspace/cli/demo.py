@@ -23,7 +23,7 @@ QUESTIONS = (
     "recover deleted photos from a camera card",
     "draw diagrams of networks",
 )
-BUDGET = 80.0  # seconds that encoding may take
+BUDGET = 120.0  # seconds that encoding may take
 STEP = 500
 
 

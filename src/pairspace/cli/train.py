@@ -48,7 +48,7 @@ def train(
     ] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Text before every item; or side=TEXT.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens an item is cut at.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [auto]")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [auto; fp32 for identity]")] = None,
     dimension: Annotated[int | None, typer.Option(help="Of the space; by default the smaller last layer.")] = None,
     shared_projector: Annotated[bool, typer.Option("--shared-projector", help="One projector for both sides.")] = False,
     query_side: Annotated[str | None, typer.Option(help="The side searched with; by default the first.")] = None,

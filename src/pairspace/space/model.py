@@ -94,13 +94,14 @@ class Space:
             sides: two or more names.
             encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side.
             projector: "linear", "residual" or "identity"; one for all sides or one a side.
-            layers: "last", "spread" (embeddings, two inner layers and the last) or names; by default "spread", and
+            layers: "last", "spread" (words, embeddings, two inner layers, last) or names; by default "spread", and
                 "last" for an identity projector.
             dimension: of the space; by default the smallest last layer.
             shared_projector: one projector for all sides.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
-            precision: "auto" (bf16 where the device has it and the vectors agree), "fp32" or "bf16".
+            precision: "auto" (bf16 where the device has it and the vectors agree), "fp32" or "bf16"; by default "auto",
+                and "fp32" where all projectors are the identity, so that the yardstick equals other tools' figures.
             query_side: the side that is searched with; by default the first.
             name: what it is called in reports and in an index.
             language: of the texts, for BM25.
