@@ -106,6 +106,8 @@ def test_index_and_search(run, files, space):
     assert [hit["id"] for hit in found["hits"]] == ["id-cd"]
     assert "id-" in run("search", files / "index", "a b", "-k", "2")
     assert "256" in run("info", files / "index")
+    with pytest.raises(PairspaceError, match="holds whole items of side 'body'"):
+        run("index", space, files / "pairs.csv", "--side", "title", "--column", "q", "-o", files / "index")
 
 
 def test_encode_writes_unit_rows(run, files, space):

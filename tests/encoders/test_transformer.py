@@ -210,7 +210,7 @@ def test_spread_and_lists_of_layers(plain_folder, transformer):
     encoder = load_encoder(plain_folder)
     assert resolve_layers(encoder, "spread") == ("words", "0", "1", "2", "last")
     assert resolve_layers(load_encoder(transformer(layers=6)), "spread") == ("words", "0", "2", "4", "last")
-    assert resolve_layers(load_encoder(transformer("one", layers=1)), "spread") == ("0", "last")
+    assert resolve_layers(load_encoder(transformer("one", layers=1)), "spread") == ("words", "0", "last")
     assert resolve_layers(encoder, "last") == ("last",)
     assert resolve_layers(encoder, ["last", "1", "1"]) == ("1", "last")
     assert resolve_layers(encoder, "0, last") == ("0", "last")

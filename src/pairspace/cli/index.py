@@ -10,6 +10,7 @@ import typer
 
 from pairspace.cli.common import Device, Json, NoCache, SkipBad, TrustCode, print_json
 from pairspace.cli.items import read_items, stoppable
+from pairspace.errors import PairspaceError
 
 __all__ = ["index"]
 
@@ -43,6 +44,13 @@ def index(
     began = time.perf_counter()
     if (output / "manifest.json").exists() and not overwrite:
         opened = Index.open(output, loaded)
+        there = opened.manifest.spaces["dense"].side
+        if there != side or (passages and not opened.manifest.passages):
+            opened.close()
+            raise PairspaceError(
+                f"{output} holds {'passages' if opened.manifest.passages else 'whole items'} of side '{there}': "
+                "what an index holds is fixed when it is made; choose another --output, or --overwrite it"
+            )
     else:
         opened = Index.create(output, loaded, side=side, text=text, passages=passages, overwrite=overwrite)
     with opened, stoppable():
