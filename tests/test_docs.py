@@ -74,3 +74,18 @@ def test_no_page_names_a_verb_that_does_not_exist():
     for page in PAGES:
         for verb in re.findall(r"^\s*pairspace ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert verb in verbs, f"{page.name} names 'pairspace {verb}'"
+
+
+def test_the_tree_names_every_file():
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("```text\nsrc/pairspace/")[1].split("```")[0]
+    room, listed = "", set()
+    for line in tree.splitlines():
+        name = line.split()[0] if line.split() else ""
+        if line.startswith("    ") and name.endswith(".py"):
+            listed.add(f"{room}{name}")
+        elif line.startswith("  "):
+            room = name if name.endswith("/") else ""
+            listed |= {name} if name.endswith(".py") else set()
+    source = ROOT / "src" / "pairspace"
+    files = {str(path.relative_to(source)) for path in source.rglob("*.py") if path.name != "__init__.py"}
+    assert listed == files

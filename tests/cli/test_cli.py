@@ -123,6 +123,8 @@ def test_info_and_cache(run, files, space):
     assert json.loads(run("info", "cache", "--json"))["bytes"] > 0
     assert json.loads(run("cache", "limit", "20GB", "--json"))["limit"] == 20 * 10**9
     assert "limit 20.00 GB" in run("cache")
+    with pytest.raises(PairspaceError, match="no features of an encoder beef"):
+        run("cache", "clear", "beef")
     assert json.loads(run("cache", "clear", "--json"))["freed"] > 0
     assert json.loads(run("cache", "--json"))["entries"] == []
     with pytest.raises(PairspaceError, match="'lots' is not a size"):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pairspace.cli.common import Json, parse_size, print_json
+from pairspace.errors import PairspaceError
 
 __all__ = ["cache_app", "cache_info", "print_cache"]
 
@@ -30,7 +31,10 @@ def clear(
     """Remove cached features."""
     from pairspace.features import FeatureCache
 
-    freed = FeatureCache().clear(fingerprint)
+    store = FeatureCache()
+    if fingerprint and not any(entry.fingerprint.startswith(fingerprint) for entry in store.info()):
+        raise PairspaceError(f"no features of an encoder {fingerprint} in {store.path}; 'pairspace cache' lists them")
+    freed = store.clear(fingerprint)
     print_json({"freed": freed}) if as_json else print(f"{freed / 1e6:,.1f} MB freed")
 
 
@@ -63,6 +67,6 @@ def print_cache(result: dict[str, Any]) -> None:
     print(f"{result['path']}  {result['bytes'] / 1e6:,.1f} MB, limit {limit}")
     for entry in result["entries"]:
         print(
-            f"  {entry['name']:<24} layer {entry['layer']:<5} {entry['dimension']:>5} values  "
+            f"  {entry['fingerprint'][:8]}  {entry['name']:<24} layer {entry['layer']:<5} {entry['dimension']:>5} values  "
             f"{entry['rows']:>10,} items  {entry['bytes'] / 1e6:>10,.1f} MB"
         )
