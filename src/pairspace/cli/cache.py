@@ -67,6 +67,7 @@ def print_cache(result: dict[str, Any]) -> None:
     print(f"{result['path']}  {result['bytes'] / 1e6:,.1f} MB, limit {limit}")
     for entry in result["entries"]:
         print(
-            f"  {entry['fingerprint'][:8]}  {entry['name']:<24} layer {entry['layer']:<5} {entry['dimension']:>5} values  "
+            f"  {entry['fingerprint'][:8]}  {entry['name']:<24} layer {entry['layer']:<5} "
+            f"{entry['dimension']:>5} values  "
             f"{entry['rows']:>10,} items  {entry['bytes'] / 1e6:>10,.1f} MB"
         )
