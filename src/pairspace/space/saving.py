@@ -23,6 +23,8 @@ from torch import Tensor
 
 from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
+from pairspace.encoders.layout import PICKLES
+from pairspace.encoders.load import is_hub_name
 from pairspace.errors import SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Projector, create_projector
@@ -38,7 +40,6 @@ __all__ = ["load_space", "save_space"]
 CONFIG = "config.json"
 WEIGHTS = "projectors.safetensors"
 FORMAT = 1
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def save_space(space: Space, path: Path) -> None:
@@ -157,7 +158,7 @@ def _load_weights(module: Projector, tensors: dict[str, Tensor]) -> None:
 def _local(path: str | Path) -> Path:
     """The folder itself, or a snapshot of it from a model hub."""
     folder = Path(path)
-    if folder.exists() or not _hub_name(str(path)):
+    if folder.exists() or not is_hub_name(str(path)):
         return folder
     from huggingface_hub import snapshot_download
 
@@ -165,10 +166,6 @@ def _local(path: str | Path) -> Path:
         return Path(snapshot_download(str(path)))
     except Exception as error:
         raise SpaceError(f"{path}: no such folder here, and no such space on the model hub ({error})") from error
-
-
-def _hub_name(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
 
 
 def _config(folder: Path) -> dict[str, Any]:

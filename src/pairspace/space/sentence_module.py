@@ -16,17 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sentence_transformers.base.modules import Module, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
 from pairspace.encoders.protocol import WORDS
 from pairspace.encoders.words import word_weights
 from pairspace.projectors import create_projector
-
-try:
-    from sentence_transformers.base.modules import Module, Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-except ImportError:  # before 5.4 they lived elsewhere
-    from sentence_transformers.models import Module, Pooling, Transformer
 
 __all__ = ["JoinLayers", "Projection", "WordTransformer"]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from pairspace.encoders import Encoder, load_encoder, resolve_layers
 from pairspace.errors import FeatureError, SpaceError
 from pairspace.features import Features
+from pairspace.features.features import unit_rows
 from pairspace.projectors import Projector, create_projector, start_at_identity
 
 __all__ = ["Side", "build_sides", "per_side", "project", "start_where_related"]
@@ -56,8 +57,8 @@ class Side:
         bad = np.flatnonzero(~np.isfinite(array).all(1))
         if len(bad):
             raise FeatureError(f"row {bad[0]} of the features given holds a value that is not finite (NaN or infinity)")
-        parts = np.split(array.astype(np.float32), np.cumsum(self.blocks)[:-1], axis=1)
-        return np.concatenate([p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-12) for p in parts], 1)
+        parts = np.split(array, np.cumsum(self.blocks)[:-1], axis=1)
+        return np.concatenate([unit_rows(part) for part in parts], 1)
 
 
 def per_side(sides: Sequence[str], value: Any, what: str) -> dict[str, Any]:
