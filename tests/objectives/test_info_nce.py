@@ -12,21 +12,31 @@ from torch.nn.functional import cross_entropy, normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pairspace.errors import ShapeError
-from pairspace.objectives import info_nce
+from pairspace.objectives import Near, info_nce
 
 module = importlib.import_module("pairspace.objectives.info_nce")
+masks = importlib.import_module("pairspace.objectives.masks")
 
 
-def plain(a, b, temperature, same=()):
-    """The formula, with the whole matrix of logits and a mask over it."""
-    logits = a @ b.T / temperature
-    masked = torch.zeros(len(a), len(a), dtype=torch.bool)
-    for ids in same:
-        masked |= ids[:, None] == ids[None, :]
-    masked.fill_diagonal_(False)
-    logits = logits.masked_fill(masked, -torch.inf)
-    rows, columns = logits.log_softmax(1).diagonal(), logits.log_softmax(0).diagonal()
-    return -(rows + columns).mean() / 2
+def plain(a, b, temperature, same=None, negatives=None, features=(), above=1.0, margin=0.0, symmetric=True):
+    """The formula, with the whole matrix of logits, and masks found pair by pair."""
+    n = len(a)
+    columns = b if negatives is None else torch.cat([b, negatives])
+    cosines = a @ columns.T
+    left_out = torch.zeros(cosines.shape, dtype=torch.bool)
+    if same is not None:
+        queries, documents, *more = [one.tolist() for one in (same if isinstance(same, tuple) else (same, same))]
+        known = set(zip(queries, documents, strict=True))
+        for i, query in enumerate(queries):
+            for j, document in enumerate(documents + (more[0] if more else [])):
+                left_out[i, j] = (query, document) in known
+    for one in features:
+        left_out[:, :n] |= normalize(one, dim=1) @ normalize(one, dim=1).T > above
+    left_out[:, :n].fill_diagonal_(False)
+    shifted = cosines - margin * torch.eye(n, len(columns), dtype=a.dtype)
+    logits = (shifted / temperature).masked_fill(left_out, -torch.inf)
+    rows, below = logits.log_softmax(1).diagonal(), logits[:, :n].log_softmax(0).diagonal()
+    return -(rows + below).mean() / 2 if symmetric else -rows.mean()
 
 
 def batch(n, dim, seed, dtype=torch.float64):
@@ -41,33 +51,52 @@ def gradients(loss, *inputs):
 
 @st.composite
 def problems(draw):
-    n = draw(st.integers(1, 24))
-    ids = st.one_of(st.none(), st.lists(st.integers(0, 6), min_size=n, max_size=n).map(torch.tensor))
+    n, dim, m = draw(st.integers(1, 24)), draw(st.integers(1, 8)), draw(st.integers(0, 9))
+    seed = draw(st.integers(0, 99))
+    negatives = batch(m, dim, seed + 100)[0] if m else None
+
+    def ids(length):
+        return torch.tensor(draw(st.lists(st.integers(0, 6), min_size=length, max_size=length)), dtype=torch.int64)
+
+    given = draw(st.sampled_from(["none", "one", "two", "three"]))
+    same = {"none": None, "one": ids(n), "two": (ids(n), ids(n))}.get(given, (ids(n), ids(n), ids(m)) if m else None)
+    near = draw(st.booleans())
+    features = tuple(one.detach() for side in (1, 2) for one in batch(n, 3, seed + side)[:1]) if near else ()
+    options = {
+        "negatives": negatives,
+        "margin": draw(st.sampled_from([0.0, 0.3])),
+        "symmetric": draw(st.booleans()),
+    }
     return {
-        "batch": batch(n, draw(st.integers(1, 8)), draw(st.integers(0, 99))),
+        "batch": batch(n, dim, seed),
         "temperature": draw(st.floats(0.01, 1.0)),
-        "left": draw(ids),
-        "right": draw(ids),
+        "same": same,
+        "features": features,
+        "options": options,
         "chunk": draw(st.one_of(st.none(), st.integers(1, 30))),
         "keep": draw(st.sampled_from([0, 100, 1 << 20])),
         "underflow": draw(st.sampled_from([1e-30, torch.inf])),  # inf: every column takes the careful path
+        "keep_places": draw(st.sampled_from([0, 5, 1 << 20])),
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problems())
 def test_equals_the_plain_formula_in_value_and_gradients(problem):
     a, b = problem["batch"]
     temperature = torch.tensor(problem["temperature"], dtype=torch.float64, requires_grad=True)
-    same = tuple(ids for ids in (problem["left"], problem["right"]) if ids is not None)
+    options, features, same = problem["options"], problem["features"], problem["same"]
+    inputs = [one for one in (a, b, temperature, options["negatives"]) if one is not None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "KEEP", problem["keep"])
         patch.setattr(module, "UNDERFLOW", problem["underflow"])
-        loss = info_nce(a, b, temperature=temperature, same=same or None, chunk=problem["chunk"])
-        ours = gradients(loss, a, b, temperature)
-    right = plain(a, b, temperature, same)
+        patch.setattr(masks, "KEEP", problem["keep_places"])
+        near = Near(features, above=0.5) if features else None
+        loss = info_nce(a, b, temperature=temperature, same=same, near=near, chunk=problem["chunk"], **options)
+        ours = gradients(loss, *inputs)
+    right = plain(a, b, temperature, same, features=features, above=0.5, **options)
     assert loss.item() == pytest.approx(right.item(), rel=1e-10, abs=1e-12)
-    for one, other in zip(ours, gradients(right, a, b, temperature), strict=True):
+    for one, other in zip(ours, gradients(right, *inputs), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
 
 
