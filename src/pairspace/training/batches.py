@@ -67,8 +67,8 @@ class Batches:
         self._dealers = []
         for number, rows in enumerate(self._sets):
             if len(rows) < 2:
-                which = "pairs to train on" if sources is None else f"pairs in data set {number}"
-                raise TrainingError(f"{len(rows)} {which}: at least 2 are needed, so that there are negatives")
+                which = "pairs to train on" if sources is None else f"pairs in data set {sources[rows[0]]}"
+                raise TrainingError(f"{len(rows)} {which}: at least 2 are needed, or there are no negatives")
             self._dealers.append(
                 Dealer(
                     (codes[0][rows], codes[1][rows]),

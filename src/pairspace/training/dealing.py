@@ -1,12 +1,12 @@
 """Deal pairs into batches so that no item meets itself.
 
-Pairs are the edges of a bipartite multigraph, its nodes are the items of the two sides, and a batch is a colour: no item
-twice in a batch is a proper edge colouring, which exists with as many colours as the most frequent item has pairs
-(König 1916), also with classes whose sizes differ by one at most (de Werra 1971). Finding it by augmenting paths alone is
-a Python loop over all pairs, so most of the work is done by array operations: equal items are dealt round robin or near
+Pairs are the edges of a bipartite multigraph, its nodes are the items of the two sides, and a batch is a colour: no
+item twice in a batch is a proper edge colouring. One exists with as many colours as the most frequent item has pairs
+(König 1916), also with classes whose sizes differ by one at most (de Werra 1971). To find it by augmenting paths alone
+is a Python loop over all pairs, so array operations do most of the work: equal items are dealt round robin, or near
 rows are put together, then whatever clashes is exchanged with rows of other batches, thousands at a time. Only what is
-left is given its place by augmenting paths. Items with more pairs than there are batches are outside of all this: chance
-spreads them about evenly.
+left is given its place by augmenting paths. Items with more pairs than there are batches are outside of all this:
+chance spreads them about evenly.
 
 Memory: about 100 bytes a pair beside the pairs themselves.
 """
@@ -115,7 +115,7 @@ class Dealer:
     ) -> np.ndarray:
         """Exchange clashing rows with rows of batches at most `reach` away; returns those that found no partner.
 
-        Keys that rows have left count as taken until the next sort: that forbids some good exchanges, never allows a bad.
+        Keys that rows have left count as taken until the next sort: some good exchanges are missed, no bad one is made.
         """
         members = np.argsort(batch, kind="stable")
         sizes = np.bincount(batch, minlength=self.batches)
