@@ -1,9 +1,36 @@
 """What training minimises: one loss or regulariser a file, its formula on top."""
 
+from pairspace.objectives.additive_margin import AdditiveMargin
+from pairspace.objectives.alignment_uniformity import alignment, uniformity
 from pairspace.objectives.batch import Batch
-from pairspace.objectives.info_nce import InfoNCE, info_nce
+from pairspace.objectives.distill_kl import DistillKl, distill_kl
+from pairspace.objectives.fusemix import mix_partners
+from pairspace.objectives.info_nce import InfoNce, info_nce
+from pairspace.objectives.margin_mse import MarginMse
 from pairspace.objectives.masks import Near
+from pairspace.objectives.matryoshka import Matryoshka
 from pairspace.objectives.objective import Objective
+from pairspace.objectives.sigmoid import Sigmoid
+from pairspace.objectives.structure import Structure
 from pairspace.objectives.temperature import Temperature
+from pairspace.objectives.weighted_sum import Sum
 
-__all__ = ["Batch", "InfoNCE", "Near", "Objective", "Temperature", "info_nce"]
+__all__ = [
+    "AdditiveMargin",
+    "Batch",
+    "DistillKl",
+    "InfoNce",
+    "MarginMse",
+    "Matryoshka",
+    "Near",
+    "Objective",
+    "Sigmoid",
+    "Structure",
+    "Sum",
+    "Temperature",
+    "alignment",
+    "distill_kl",
+    "info_nce",
+    "mix_partners",
+    "uniformity",
+]

@@ -6,7 +6,7 @@ the vectors are required; an objective says in `needs` what else it cannot do wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -66,6 +66,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.a)
 
+    def full_precision(self) -> Batch:
+        """The same with vectors of float32 where they were of half precision."""
+        if self.a.dtype not in (torch.float16, torch.bfloat16):
+            return self
+        negatives = None if self.negatives is None else self.negatives.float()
+        return replace(self, a=self.a.float(), b=self.b.float(), negatives=negatives)
+
     @property
     def same(self) -> tuple[Tensor, ...] | None:
         """The ids of queries, documents and, where known, negatives, as the functions take them."""
@@ -84,7 +91,8 @@ class Batch:
         """
         if self.negatives is None or self.own is None:
             raise ShapeError("own_cosines needs a batch with `negatives` and `own`")
-        columns = [self.b, *(self.negatives[rows.clamp_min(0)] for rows in self.own.unbind(1))]
+        table = self.negatives if len(self.negatives) else self.b  # with no negative at all, any row will do
+        columns = [self.b, *(table[rows.clamp_min(0)] for rows in self.own.unbind(1))]
         cosines = torch.stack([(self.a * column).sum(1) for column in columns], 1)
         scored = torch.cat([self.own.new_ones(len(self), 1), self.own + 1], 1) > 0
         return cosines, scored if self.scores is None else scored & ~self.scores.isnan()

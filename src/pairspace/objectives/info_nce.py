@@ -28,21 +28,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pairspace.errors import ShapeError
 from pairspace.objectives.batch import Batch
-from pairspace.objectives.masks import Mask, Near, masks_of, with_negatives
+from pairspace.objectives.blocks import block_rows, blocks, check_pairs, with_negatives
+from pairspace.objectives.masks import Mask, Near, masks_of
 from pairspace.objectives.objective import Objective
 from pairspace.objectives.temperature import Temperature
 
-__all__ = ["InfoNCE", "info_nce"]
+__all__ = ["InfoNce", "info_nce"]
 
-BLOCK = 1 << 21  # logits held at once (8 MiB): a block stays in the processor's cache between its few passes
-ROWS = 256  # but never fewer rows than this: thinner products run at two thirds of the speed
 KEEP = 1 << 26  # up to this many exponentials (256 MiB) are kept between the two passes
 UNDERFLOW = 1e-30  # a column sum below this has lost digits
 
 
-class InfoNCE(Objective):
+class InfoNce(Objective):
     """InfoNCE of a batch, with its hard negatives where it has any.
 
     Args:
@@ -102,15 +100,12 @@ def info_nce(
     Raises:
         ShapeError: the two batches differ in length or dimension, or `same` or `negatives` do not fit them.
     """
-    if a.ndim != 2 or a.shape != b.shape:
-        raise ShapeError(
-            f"info_nce needs two batches of equal shape (n, dim), got {tuple(a.shape)} and {tuple(b.shape)}"
-        )
-    columns = b if negatives is None else with_negatives(b, negatives)
-    masks = masks_of(a, same, negatives, near)
+    check_pairs("info_nce", a, b)
+    columns = with_negatives(b, negatives)
+    masks = masks_of(len(a), same, negatives, near)
     scale = 1.0 / torch.as_tensor(temperature, dtype=a.dtype, device=a.device)
-    chunk = chunk or max(ROWS, BLOCK // max(1, len(columns)))
-    loss: Tensor = _InfoNCE.apply(a, columns, scale, _Settings(masks, margin, symmetric, chunk))  # type: ignore[no-untyped-call]
+    settings = _Settings(masks, margin, symmetric, chunk or block_rows(len(columns)))
+    loss: Tensor = _Blocked.apply(a, columns, scale, settings)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -122,27 +117,24 @@ class _Settings:
     chunk: int
 
 
-def _blocks(
+def _logits(
     a: Tensor, columns: Tensor, scale: Tensor, settings: _Settings, first: int = 0
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Logits of the rows from `first` on, block by block."""
-    for start in range(first, len(a), settings.chunk):
-        logits = (a[start : start + settings.chunk] * scale) @ columns.T
-        for mask in settings.masks:
-            mask.mask_(logits, start)
+    """Logits of the rows from `first` on, block by block, own partners shifted by the margin."""
+    for rows, logits in blocks(a, columns, scale, settings.masks, settings.chunk, first):
         if settings.margin:
-            logits.diagonal(start).sub_(settings.margin * scale)
-        yield slice(start, start + len(logits)), logits
+            logits.diagonal(rows.start).sub_(settings.margin * scale)
+        yield rows, logits
 
 
-class _InfoNCE(torch.autograd.Function):
+class _Blocked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, columns: Tensor, scale: Tensor, settings: _Settings) -> Tensor:
         n, width, keep = len(a), len(columns), KEEP if any(ctx.needs_input_grad) else 0
         kept: list[tuple[slice, Tensor]] = []
         top, row_sum = a.new_empty(n), a.new_empty(n)
         column_sum, highest = a.new_zeros(width), a.new_full((), -torch.inf)
-        for rows, logits in _blocks(a, columns, scale, settings):
+        for rows, logits in _logits(a, columns, scale, settings):
             top[rows] = logits.amax(1)
             e = logits.sub_(top[rows, None]).exp_()
             row_sum[rows] = e.sum(1)
@@ -155,7 +147,7 @@ class _InfoNCE(torch.autograd.Function):
         shared = not settings.symmetric or bool((column_sum[:n] > UNDERFLOW).all())
         if not shared:
             kept, column = [], a.new_full((width,), -torch.inf)
-            for _, logits in _blocks(a, columns, scale, settings):
+            for _, logits in _logits(a, columns, scale, settings):
                 column = torch.logaddexp(column, logits.logsumexp(0))
         column[n if settings.symmetric else 0 :] = torch.inf
         partner = scale * ((a * columns[:n]).sum(1) - settings.margin)
@@ -194,7 +186,7 @@ def _softmaxes(ctx: Any) -> Iterator[tuple[slice, Tensor]]:
     for rows, e in kept:
         yield rows, both(rows, e)
     first = kept[-1][0].stop if kept else 0
-    for rows, logits in _blocks(a, columns, scale, ctx.settings, first):
+    for rows, logits in _logits(a, columns, scale, ctx.settings, first):
         if ctx.shared:
             yield rows, both(rows, logits.sub_(top[rows, None]).exp_())
         else:

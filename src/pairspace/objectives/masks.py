@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pairspace.errors import ShapeError
 
-__all__ = ["KnownPairs", "Mask", "Near", "masks_of", "with_negatives"]
+__all__ = ["KnownPairs", "Mask", "Near", "masks_of"]
 
 KEEP = 1 << 23  # positions of near items kept between two passes (64 MiB); what is beyond is searched again
 
@@ -28,21 +28,10 @@ class Mask(Protocol):
     def mask_(self, logits: Tensor, start: int) -> None: ...  # noqa: D102
 
 
-def with_negatives(b: Tensor, negatives: Tensor) -> Tensor:
-    """The columns of the logits: partners first, then the negatives (m, dim).
-
-    Raises:
-        ShapeError: they differ in dimension.
-    """
-    if negatives.ndim != 2 or negatives.shape[1] != b.shape[1]:
-        raise ShapeError(f"hard negatives must have the shape (m, {b.shape[1]}), got {tuple(negatives.shape)}")
-    return torch.cat([b, negatives])
-
-
 def masks_of(
-    a: Tensor, same: Tensor | tuple[Tensor, ...] | None, negatives: Tensor | None = None, near: Near | None = None
+    count: int, same: Tensor | tuple[Tensor, ...] | None, negatives: Tensor | None = None, near: Near | None = None
 ) -> tuple[Mask, ...]:
-    """The masks that a batch of queries `a` needs; none where nothing repeats.
+    """The masks that a batch of `count` pairs needs; none where nothing repeats.
 
     Raises:
         ShapeError: `same` has not an id a pair, or not one a negative.
@@ -51,13 +40,12 @@ def masks_of(
     if same is not None:
         queries, documents, *more = same if isinstance(same, tuple) else (same, same)
         for one in (queries, documents):
-            if one.shape != (len(a),):
-                raise ShapeError(f"info_nce: `same` must have one id a pair, ({len(a)},), got {tuple(one.shape)}")
+            if one.shape != (count,):
+                raise ShapeError(f"`same` must have one id a pair, ({count},), got {tuple(one.shape)}")
+        given = 0 if negatives is None else len(negatives)
         for one in more:
-            if negatives is None or one.shape != (len(negatives),):
-                raise ShapeError(
-                    f"`same` has {len(one)} ids for {0 if negatives is None else len(negatives)} negatives"
-                )
+            if one.shape != (given,):
+                raise ShapeError(f"`same` must have one id a negative, ({given},), got {tuple(one.shape)}")
         known = KnownPairs(queries, documents, *more)
         if len(known.rows):
             masks.append(known)

@@ -6,6 +6,7 @@ function wants. Learnt scalars (temperature, bias) live in the module, so an opt
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from pairspace.errors import TrainingError
@@ -18,21 +19,27 @@ __all__ = ["Objective"]
 class Objective(nn.Module):
     """Base of all objectives; a subclass gives `loss` and, if it needs more than vectors, `needs`."""
 
-    needs: frozenset[str] = frozenset()  # of {"ids", "negatives", "own", "scores", "teacher", "features"}
+    needs: frozenset[str] = frozenset()  # of {"negatives", "scores", "teacher", "features"}
 
     def forward(self, batch: Batch) -> Tensor:
         """The mean loss of a batch as a scalar; in nats where it is a log-likelihood.
 
+        It is computed in float32 or better, also under autocast: sums over a batch do not survive half precision.
+
         Raises:
             TrainingError: the batch lacks what this objective needs.
         """
-        missing = sorted(name for name in self.needs if getattr(batch, name) is None)
-        if missing:
+        if missing := self.missing(batch):
             raise TrainingError(
                 f"the objective {type(self).__name__} needs {' and '.join(missing)}, which these pairs do not give: "
                 "give it with the data, or choose another objective"
             )
-        return self.loss(batch)
+        with torch.autocast(batch.a.device.type, enabled=False):
+            return self.loss(batch.full_precision())
+
+    def missing(self, batch: Batch) -> list[str]:
+        """What this objective needs and the batch lacks."""
+        return sorted(name for name in self.needs if getattr(batch, name) is None)
 
     def loss(self, batch: Batch) -> Tensor:
         """The loss of a batch that has all that is needed."""
