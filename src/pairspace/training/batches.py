@@ -65,7 +65,7 @@ class Batches:
         axes = None if near is None else _main_axes(near)
         self._sets = [np.arange(count)] if sources is None else _rows_of_each(sources)
         self._dealers = []
-        for number, rows in enumerate(self._sets):
+        for rows in self._sets:
             if len(rows) < 2:
                 which = "pairs to train on" if sources is None else f"pairs in data set {sources[rows[0]]}"
                 raise TrainingError(f"{len(rows)} {which}: at least 2 are needed, or there are no negatives")

@@ -13,6 +13,8 @@ Memory: about 100 bytes a pair beside the pairs themselves.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pairspace.training.colouring import Colouring
@@ -86,17 +88,17 @@ class Dealer:
     def _exchange(self, batch: np.ndarray, rng: np.random.Generator) -> None:
         """Rid `batch` (changed in place) of clashes; the sizes of the batches stay within one of each other."""
         reach = self.batches if self.near is None else 2
+        before = math.inf
         while True:
             taken, bad = self._clashes(batch)
             if not len(bad):
                 return
-            left = self._exchange_some(batch, bad, taken, reach, rng)
-            if reach >= self.batches and len(left) > 0.9 * len(bad):
-                break
+            if len(bad) > 0.9 * before:
+                Colouring(self._items, self._shared, batch, self.batches).place(bad)
+                return
+            self._exchange_some(batch, bad, taken, reach, rng)
+            before = len(bad) if reach >= self.batches else math.inf
             reach = min(2 * reach, self.batches)
-        bad = self._clashes(batch)[1]
-        if len(bad):
-            Colouring(self._items, self._shared, batch, self.batches).place(bad)
 
     def _clashes(self, batch: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """For each side the sorted keys of what is in which batch, and the rows that are a second one of their key."""
@@ -112,59 +114,37 @@ class Dealer:
 
     def _exchange_some(
         self, batch: np.ndarray, bad: np.ndarray, taken: list[np.ndarray], reach: int, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Exchange clashing rows with rows of batches at most `reach` away; returns those that found no partner.
+    ) -> None:
+        """Exchange clashing rows with rows of batches at most `reach` away where neither would clash there.
 
-        Keys that rows have left count as taken until the next sort: some good exchanges are missed, no bad one is made.
+        What was exchanged since the last sort is not looked at: the next one shows the few clashes that this makes.
         """
         members = np.argsort(batch, kind="stable")
         sizes = np.bincount(batch, minlength=self.batches)
         starts = np.cumsum(sizes) - sizes
-        added = [np.empty(0, np.int64), np.empty(0, np.int64)]
         for _ in range(_TRIES):
             if not len(bad):
-                break
+                return
             step = rng.integers(1, max(2, reach), len(bad)) * rng.choice((-1, 1), len(bad))
             target = (batch[bad] + step) % self.batches
             partner = members[starts[target] + rng.integers(0, sizes[target])]
             good = _first_of_each(partner) & ~np.isin(partner, bad)
-            fresh = []
-            for side, (items, shared) in enumerate(zip(self._items, self._shared, strict=True)):
-                there = np.where(shared[bad], items[bad] * self.batches + batch[partner], -1)
-                here = np.where(shared[partner], items[partner] * self.batches + batch[bad], -1)
-                for keys in (there, here):
-                    good &= ~_contains(taken[side], keys) & ~_contains(added[side], keys)
-                fresh.append((there, here))
-            good = _without_common_keys(good, fresh)
-            for side, (there, here) in enumerate(fresh):
-                added[side] = np.sort(np.concatenate([added[side], there[good], here[good]]))
+            for items, shared, keys in zip(self._items, self._shared, taken, strict=True):
+                for row, there in ((bad, partner), (partner, bad)):
+                    good &= ~(shared[row] & _contains(keys, items[row] * self.batches + batch[there]))
             one, other = bad[good], partner[good]
             batch[one], batch[other] = batch[other], batch[one]
             bad = bad[~good]
-        return bad
 
 
 def _contains(ordered: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Which keys are in a sorted array; -1 never is."""
+    """Which keys are in a sorted array."""
     if not len(ordered):
         return np.zeros(len(keys), bool)
-    at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-    return (ordered[at] == keys) & (keys >= 0)
+    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
 
 
 def _first_of_each(values: np.ndarray) -> np.ndarray:
     mask = np.zeros(len(values), bool)
     mask[np.unique(values, return_index=True)[1]] = True
-    return mask
-
-
-def _without_common_keys(good: np.ndarray, fresh: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Of several exchanges that would bring the same item into the same batch at most one is kept."""
-    chosen = np.flatnonzero(good)
-    for there, here in fresh:
-        keys = np.concatenate([there[chosen], here[chosen]])
-        first = _first_of_each(keys) | (keys < 0)
-        chosen = chosen[first[: len(chosen)] & first[len(chosen) :]]
-    mask = np.zeros(len(good), bool)
-    mask[chosen] = True
     return mask
