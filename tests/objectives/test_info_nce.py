@@ -9,10 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, normalize
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from pairspace.errors import ShapeError
-from pairspace.objectives import Near, info_nce
+from pairspace.errors import ShapeError, TrainingError
+from pairspace.objectives import Batch, InfoNce, Near, Temperature, info_nce
 
 module = importlib.import_module("pairspace.objectives.info_nce")
 masks = importlib.import_module("pairspace.objectives.masks")
@@ -161,29 +160,20 @@ def test_items_equal_on_one_side_are_no_negatives_and_without_negatives_the_loss
     assert all(g.abs().max() < 1e-12 for g in gradients(loss, a, b))
 
 
-class _Largest(TorchDispatchMode):
-    """Notes the most elements a tensor has had."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, torch.Tensor):
-                self.elements = max(self.elements, one.numel())
-        return out
-
-
 @pytest.mark.parametrize("keep", [0, 1 << 14])
-@pytest.mark.parametrize("repeated", [False, True])
-def test_no_tensor_grows_with_the_square_of_the_batch(monkeypatch, keep, repeated):
+@pytest.mark.parametrize("extras", ["none", "ids", "near", "negatives", "equal ids"])
+def test_no_tensor_grows_with_the_square_of_the_batch(monkeypatch, largest, keep, extras):
     monkeypatch.setattr(module, "KEEP", keep)
-    n, dim, chunk = 600, 8, 10
+    n, m, dim, chunk = 600, 100, 8, 10
     a, b = batch(n, dim, seed=6)
-    ids = torch.arange(n) // 3 if repeated else None
-    with _Largest() as seen:
-        info_nce(a, b, temperature=0.07, same=ids, chunk=chunk).backward()
-    assert seen.elements == n * chunk
+    ids = {"ids": torch.arange(n) // 3, "equal ids": torch.zeros(n, dtype=torch.int64)}.get(extras)
+    near = Near((a.detach(), b.detach()), above=0.7) if extras == "near" else None
+    negatives = batch(m, dim, seed=7)[0] if extras == "negatives" else None
+    width = n + (m if extras == "negatives" else 0)
+    seen = largest(
+        lambda: info_nce(a, b, temperature=0.07, same=ids, near=near, negatives=negatives, chunk=chunk).backward()
+    )
+    assert seen == width * chunk
 
 
 def test_what_is_kept_between_the_passes_is_bounded(monkeypatch):
@@ -209,3 +199,60 @@ def test_batches_that_do_not_fit_each_other_are_named():
         info_nce(torch.zeros(3, 4), torch.zeros(2, 4), temperature=0.1)
     with pytest.raises(ShapeError, match=r"one id a pair, \(3,\), got \(2,\)"):
         info_nce(torch.zeros(3, 4), torch.zeros(3, 4), temperature=0.1, same=torch.zeros(2))
+    with pytest.raises(ShapeError, match=r"\(m, 4\), got \(2, 5\)"):
+        info_nce(torch.zeros(3, 4), torch.zeros(3, 4), temperature=0.1, negatives=torch.zeros(2, 5))
+    ids = torch.zeros(3)
+    with pytest.raises(ShapeError, match=r"one id a negative, \(2,\), got \(3,\)"):
+        info_nce(
+            torch.zeros(3, 4), torch.zeros(3, 4), temperature=0.1, negatives=torch.zeros(2, 4), same=(ids, ids, ids)
+        )
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_hard_negatives_are_those_of_sentence_transformers(agree, symmetric):
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    (a, b), (c, d) = batch(15, 6, seed=9), batch(15, 6, seed=10)
+    kind = {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"} if symmetric else {}
+    theirs = MultipleNegativesRankingLoss(None, scale=20.0, **kind).compute_loss_from_embeddings([a, b, c, d], None)
+    negatives = torch.cat([c, d])
+    # They normalise what is unit already, which takes away the part of a gradient along the vector.
+    unit = [normalize(one, dim=1) for one in (a, b, negatives)]
+    ours = info_nce(unit[0], unit[1], temperature=0.05, negatives=unit[2], symmetric=symmetric)
+    agree(ours, theirs, a, b, c, d)
+
+
+def test_a_negative_that_the_batch_pairs_with_the_query_counts_for_others_alone():
+    a, b = batch(3, 4, seed=11)
+    queries, documents = torch.tensor([7, 8, 7]), torch.tensor([1, 2, 3])
+    negatives, ids = batch(2, 4, seed=12)[0], torch.tensor([3, 9])  # 3 answers query 7, which is the first and the last
+    loss = info_nce(a, b, temperature=0.1, same=(queries, documents, ids), negatives=negatives, symmetric=False)
+    cosines = torch.cat([a @ b.T, a @ negatives.T], 1) / 0.1
+    kept = [[0, 1, 4], [0, 1, 2, 3, 4], [1, 2, 4]]
+    right = sum(cosines[i, columns].logsumexp(0) - cosines[i, i] for i, columns in enumerate(kept)) / 3
+    assert loss.item() == pytest.approx(right.item())
+
+
+def test_an_answer_of_the_query_that_came_with_another_query_is_no_negative():
+    a, b = batch(3, 4, seed=13)
+    queries, documents = torch.tensor([1, 1, 2]), torch.tensor([1, 2, 2])  # document 2 answers query 1 too
+    loss = info_nce(a, b, temperature=0.1, same=(queries, documents), symmetric=False)
+    logits = a @ b.T / 0.1
+    # Query 1 knows all three documents; query 2 knows document 2, which is the second and the third.
+    right = (logits[2, [0, 2]].logsumexp(0) - logits[2, 2]) / 3
+    assert loss.item() == pytest.approx(right.item())
+
+
+def test_the_module_reads_all_of_a_batch():
+    a, b = batch(12, 6, seed=14)
+    ids, negatives = (torch.arange(12) // 2, torch.arange(12)), batch(5, 6, seed=15)[0]
+    features = tuple(one.detach() for one in batch(12, 3, seed=16))
+    one = Batch(a, b, ids=ids, negatives=negatives, negative_ids=torch.arange(5), features=features)
+    temperature = Temperature(0.1)
+    loss = InfoNce(temperature, debias=0.4)(one)
+    same = (*ids, torch.arange(5))
+    right = plain(a, b, 0.1, same, negatives=negatives, features=features, above=0.4)
+    assert loss.item() == pytest.approx(right.item(), rel=1e-6)  # the temperature is float32
+    assert plain(a, b, 0.1, same, negatives=negatives).item() != pytest.approx(right.item(), rel=1e-3)
+    with pytest.raises(TrainingError, match="InfoNce needs features"):
+        InfoNce(temperature, debias=0.4)(Batch(a, b))

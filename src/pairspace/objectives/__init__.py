@@ -10,7 +10,7 @@ from pairspace.objectives.margin_mse import MarginMse
 from pairspace.objectives.masks import Near
 from pairspace.objectives.matryoshka import Matryoshka
 from pairspace.objectives.objective import Objective
-from pairspace.objectives.sigmoid import Sigmoid
+from pairspace.objectives.sigmoid import Sigmoid, sigmoid
 from pairspace.objectives.structure import Structure
 from pairspace.objectives.temperature import Temperature
 from pairspace.objectives.weighted_sum import Sum
@@ -32,5 +32,6 @@ __all__ = [
     "distill_kl",
     "info_nce",
     "mix_partners",
+    "sigmoid",
     "uniformity",
 ]
