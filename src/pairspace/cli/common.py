@@ -25,6 +25,7 @@ __all__ = [
     "parse_size",
     "print_json",
     "read_sides",
+    "sizes",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -55,11 +56,12 @@ def read_sides(
     group: str | None = None,
     id: str | None = None,
     skip_bad: bool = False,
+    **columns: Any,
 ) -> Pairs:
     """Read pairs as the options say."""
     from pairspace.data import read_pairs
 
-    return read_pairs(list(paths), sides=parse_sides(sides), group=group, id=id, skip_bad=skip_bad)
+    return read_pairs(list(paths), sides=parse_sides(sides), group=group, id=id, skip_bad=skip_bad, **columns)
 
 
 def one_or_per_side(values: Sequence[str] | None, sides: Sequence[str], option: str) -> Any:
@@ -95,6 +97,18 @@ def parse_size(text: str) -> int:
         return size
     except (KeyError, ValueError, OverflowError):
         raise PairspaceError(f"'{text}' is not a size: write it as 500MB or 20GB") from None
+
+
+def sizes(text: str, option: str) -> tuple[int, ...]:
+    """`64,128,256` to numbers.
+
+    Raises:
+        PairspaceError: no list of whole numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise PairspaceError(f"{option} {text}: write it as 64,128,256") from None
 
 
 def print_json(value: Any) -> None:

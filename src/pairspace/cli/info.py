@@ -45,11 +45,11 @@ def _space(path: Path) -> dict[str, Any]:
         part = space.part(side)
         sides[side] = {
             "role": "query" if side == space.query_side else "document",
-            "encoder": part.encoder.name,
-            "layers": " ".join(part.layers),
-            "features": sum(part.blocks),
-            "projector": part.projector.kind,
-            "parameters": sum(p.numel() for p in part.projector.parameters()),
+            "encoder": part.name,
+            "layers": " + ".join(" ".join(branch.layers) for branch in part.branches),
+            "features": sum(sum(branch.blocks) for branch in part.branches),
+            "projector": " + ".join(branch.projector.kind for branch in part.branches),
+            "parameters": sum(p.numel() for branch in part.branches for p in branch.projector.parameters()),
         }
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return {

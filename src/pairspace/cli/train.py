@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from pairspace.cli.common import (
     one_or_per_side,
     print_json,
     read_sides,
+    sizes,
 )
 from pairspace.errors import PairspaceError
 
@@ -30,106 +32,247 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+DATA, SPACE, ENCODERS, TRAINING, OBJECTIVE = (
+    "Data",
+    "Encoders and projectors",
+    "Encoders that train",
+    "Training",
+    "Objective",
+)
+_SETTINGS = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "temperature",
+    "patience",
+    "group_batches",
+    "mixing",
+    "objective",
+    "margin",
+    "debias",
+    "structure",
+    "mix",
+    "teacher_weight",
+    "train_blocks",
+    "lora",
+    "projector_epochs",
+    "encoder_learning_rate",
+    "chunk_size",
+)
+_FIXED = (
+    "encoder",
+    "projector",
+    "layers",
+    "prompt",
+    "max_length",
+    "dimension",
+    "query_side",
+    "precision",
+    "temperature",
+    "shared_encoder",
+    "shared_projector",
+)
+
 
 def train(
     pairs: Annotated[
-        list[Path], typer.Argument(help="Files of pairs: CSV, TSV, JSONL, Parquet, or a datasets folder.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the space to.")],
+        list[Path] | None,
+        typer.Argument(help="Files of pairs of one data set: CSV, TSV, JSONL, Parquet, or a datasets folder."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the space to.")] = ...,  # type: ignore[assignment]
+    data_set: Annotated[
+        list[Path] | None,
+        typer.Option("--pairs", help="A data set of its own, once for each; see --mixing.", rich_help_panel=DATA),
+    ] = None,
     side: Sides = None,
+    query_side: Annotated[
+        str | None, typer.Option(help="The side searched with; by default the first.", rich_help_panel=DATA)
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column whose equal values never straddle a split.", rich_help_panel=DATA)
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Column of ids, for features filed by id.", rich_help_panel=DATA)
+    ] = None,
+    negatives: Annotated[
+        list[str] | None, typer.Option(help="Column of items known to be wrong.", rich_help_panel=DATA)
+    ] = None,
+    score: Annotated[str | None, typer.Option(help="Column of a teacher's scores.", rich_help_panel=DATA)] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the pairs held out to watch training; 0 for none.", rich_help_panel=DATA)
+    ] = 0.05,
     encoder: Annotated[
-        list[str] | None, typer.Option(help="Name, folder, hub name or file of features; or side=NAME. [minilm]")
+        list[str] | None,
+        typer.Option(
+            help="minilm, static, transformer, a folder, hub name, features; minilm+static; or side=NAME. [minilm]",
+            rich_help_panel=SPACE,
+        ),
     ] = None,
     projector: Annotated[
-        list[str] | None, typer.Option(help="linear, residual, identity; or side=NAME. [linear]")
+        list[str] | None, typer.Option(help="linear, residual, identity; or side=NAME. [linear]", rich_help_panel=SPACE)
     ] = None,
     layers: Annotated[
-        list[str] | None, typer.Option(help="spread, last or names as 0,2,last; or side=LAYERS. [spread]")
+        list[str] | None,
+        typer.Option(help="spread, last or names as 0,2,last; or side=LAYERS. [spread]", rich_help_panel=SPACE),
     ] = None,
-    prompt: Annotated[list[str] | None, typer.Option(help="Text before every item; or side=TEXT.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens an item is cut at.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16. [auto; fp32 for identity]")] = None,
-    dimension: Annotated[int | None, typer.Option(help="Of the space; by default the smaller last layer.")] = None,
-    shared_projector: Annotated[bool, typer.Option("--shared-projector", help="One projector for both sides.")] = False,
-    query_side: Annotated[str | None, typer.Option(help="The side searched with; by default the first.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column whose equal values never straddle a split.")] = None,
-    id: Annotated[str | None, typer.Option(help="Column of ids, for features filed by id.")] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the pairs held out to watch training; 0 for none.")
-    ] = 0.05,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pairs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="AdamW's highest.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="AdamW's.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Its start.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without progress before stopping.")] = None,
-    seed: Annotated[int, typer.Option(help="Equal seeds repeat a run exactly on a CPU.")] = 0,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Text before every item; or side=TEXT.", rich_help_panel=SPACE)
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens an item is cut at.", rich_help_panel=SPACE)] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, fp32 or bf16. [auto; fp32 for identity]", rich_help_panel=SPACE)
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(help="Of the space; by default the smaller last layer.", rich_help_panel=SPACE)
+    ] = None,
+    shared_encoder: Annotated[
+        bool,
+        typer.Option(
+            "--shared-encoder", help="One encoder for both sides, also where it trains.", rich_help_panel=SPACE
+        ),
+    ] = False,
+    shared_projector: Annotated[
+        bool, typer.Option("--shared-projector", help="One projector for both sides.", rich_help_panel=SPACE)
+    ] = False,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Go on from a saved space with these pairs.")
+        Path | None, typer.Option("--from", help="Go on from a saved space with these pairs.", rich_help_panel=SPACE)
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Of the texts, for BM25 ('none' for no stemming).", rich_help_panel=SPACE)
+    ] = "english",
+    train_encoder: Annotated[
+        list[str] | None, typer.Option(help="A side whose pretrained encoder trains too.", rich_help_panel=ENCODERS)
+    ] = None,
+    train_blocks: Annotated[
+        int | None, typer.Option(help="Only its last so many blocks.", rich_help_panel=ENCODERS)
+    ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(help="Low-rank adapters of this rank instead of its own weights.", rich_help_panel=ENCODERS),
+    ] = None,
+    projector_epochs: Annotated[
+        int | None, typer.Option(help="Epochs on the projectors alone before.", rich_help_panel=ENCODERS)
+    ] = None,
+    encoder_learning_rate: Annotated[
+        float | None, typer.Option(help="Of encoders that train. [as suits each kind]", rich_help_panel=ENCODERS)
+    ] = None,
+    chunk_size: Annotated[
+        int | None, typer.Option(help="Pairs in an encoder's memory at once. [64]", rich_help_panel=ENCODERS)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the pairs.", rich_help_panel=TRAINING)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pairs a step.", rich_help_panel=TRAINING)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="AdamW's highest.", rich_help_panel=TRAINING)] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="AdamW's.", rich_help_panel=TRAINING)] = None,
+    temperature: Annotated[float | None, typer.Option(help="Its start.", rich_help_panel=TRAINING)] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without progress before stopping.", rich_help_panel=TRAINING)
+    ] = None,
+    group_batches: Annotated[
+        bool, typer.Option("--group-batches", help="Batches of near topics.", rich_help_panel=TRAINING)
+    ] = False,
+    mixing: Annotated[
+        float | None,
+        typer.Option(help="Of several data sets: 1 by size, larger evens them out.", rich_help_panel=TRAINING),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds repeat a run exactly on a CPU.", rich_help_panel=TRAINING)] = 0,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="infonce, sigmoid, margin, distill or margin-mse. [infonce]", rich_help_panel=OBJECTIVE),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Of the objective margin, in cosine.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    debias: Annotated[
+        float | None, typer.Option(help="No negatives above this cosine of frozen features.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    matryoshka: Annotated[
+        str | None, typer.Option(help="Sizes trained too, such as 64,128,256.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    structure: Annotated[
+        float | None, typer.Option(help="Weight of keeping the features' neighbourhoods.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    mix: Annotated[
+        float | None, typer.Option(help="FuseMix's alpha: mix pairs of features.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="A space to learn similarities from.", rich_help_panel=OBJECTIVE)
+    ] = None,
+    teacher_weight: Annotated[
+        float | None, typer.Option(help="Of the teacher beside the objective.", rich_help_panel=OBJECTIVE)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a space at the output.")] = False,
-    language: Annotated[str, typer.Option(help="Of the texts, for BM25 ('none' for no stemming).")] = "english",
+    track: Annotated[str | None, typer.Option(help="Log to tensorboard or wandb as well.")] = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
-    """Train projectors on pairs and write the space."""
+    """Train on pairs and write the space: projectors on frozen encoders, encoders too, or both from nothing."""
+    given = locals()
     from pairspace.space import Space
-    from pairspace.training import TrainingOptions
+    from pairspace.training import Processes
 
+    processes = Processes.join(device or "cpu")
     checkpoint = output.parent / f"{output.name}.checkpoint"
-    _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-    }
-    given |= {"temperature": temperature, "patience": patience}
-    options = TrainingOptions(seed=seed, **{name: value for name, value in given.items() if value is not None})
-    read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad)
+    if processes.first:
+        _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
+    settings = {name: given[name] for name in _SETTINGS if given[name] not in (None, False)} | {"seed": seed}
+    if matryoshka:
+        settings["matryoshka"] = sizes(matryoshka, "--matryoshka")
+    how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
+    sets = [read_sides(files, side, **how) for files in ([pairs] if pairs else []) + [[one] for one in data_set or []]]
+    if not sets:
+        raise PairspaceError("name a file of pairs")
+    use: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
     if start_from is not None:
-        fixed: dict[str, Any] = {"--encoder": encoder, "--projector": projector, "--layers": layers, "--prompt": prompt}
-        fixed |= {"--max-length": max_length, "--dimension": dimension, "--query-side": query_side}
-        fixed |= {"--precision": precision, "--temperature": temperature, "--shared-projector": shared_projector}
-        if given_too := [name for name, value in fixed.items() if value]:
-            raise PairspaceError(f"--from goes on with what {start_from} is: {', '.join(given_too)} cannot be changed")
-        space = Space.from_pretrained(
-            start_from, device=device, cache=not no_cache, trust_remote_code=trust_remote_code
-        )
+        if fixed := [f"--{name.replace('_', '-')}" for name in _FIXED if given[name]]:
+            raise PairspaceError(f"--from goes on with what {start_from} is: {', '.join(fixed)} cannot be changed")
+        space = Space.from_pretrained(start_from, **use)
         space.name = output.name
     else:
+        sides = sets[0].sides
+        per_side = {
+            name: one_or_per_side(given[name], sides, f"--{name}")
+            for name in ("encoder", "projector", "layers", "prompt")
+        }
         space = Space.create(
-            read.sides,
-            encoder=one_or_per_side(encoder, read.sides, "--encoder") or "minilm",
-            projector=one_or_per_side(projector, read.sides, "--projector") or "linear",
-            layers=one_or_per_side(layers, read.sides, "--layers"),
-            prompt=one_or_per_side(prompt, read.sides, "--prompt"),
+            sides,
+            **(per_side | {"encoder": per_side["encoder"] or "minilm"}),
             max_length=max_length,
             precision=precision,
             dimension=dimension,
+            shared_encoder=shared_encoder,
             shared_projector=shared_projector,
             query_side=query_side,
             name=output.name,
             language=None if language == "none" else language,
-            device=device,
-            cache=not no_cache,
-            trust_remote_code=trust_remote_code,
+            **use,
         )
     began = time.perf_counter()
     try:
-        history = space.fit(read, validation=validation or None, options=options, checkpoint=checkpoint, resume=resume)
+        history = space.fit(
+            sets[0] if len(sets) == 1 else sets,
+            train_encoders=train_encoder,
+            validation=validation or None,
+            teacher=None if teacher is None else Space.from_pretrained(teacher, **use),
+            checkpoint=checkpoint,
+            resume=resume,
+            after_epoch=None if track is None or not processes.first else _tracker(track, output, settings),
+            **settings,
+        )
     except KeyboardInterrupt:
         print("\nstopped; the same command with --resume goes on", file=sys.stderr)
         raise typer.Exit(130) from None
+    if not processes.first:
+        return
     space.save_pretrained(output)
     history.save(output / "history.jsonl")
     history.plot(output / "history.png")
     shutil.rmtree(checkpoint, ignore_errors=True)
-    summary = _summary(read, space, history, output, time.perf_counter() - began)
+    summary = _summary(sets, space, history, output, time.perf_counter() - began)
     if as_json:
         print_json(summary)
     else:
@@ -140,25 +283,33 @@ def _check_output(output: Path, checkpoint: Path, *, overwrite: bool, resume: bo
     """See that nothing is lost: neither a space at the output nor a run that was stopped."""
     if output.is_file():
         raise PairspaceError(f"{output} is a file: choose another --output")
-    stopped = (checkpoint / "checkpoint.safetensors").exists()
+    stopped = any(checkpoint.rglob("checkpoint.safetensors"))
     if output.is_dir() and any(output.iterdir()) and not overwrite and not (resume and stopped):
         raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it")
     if stopped and not (resume or overwrite):
         raise PairspaceError(f"a run to {output} was stopped: --resume it, or --overwrite to start anew")
     if stopped and not resume:
-        (checkpoint / "checkpoint.safetensors").unlink()
+        shutil.rmtree(checkpoint)
 
 
-def _summary(pairs: Pairs, space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:
+def _tracker(kind: str, output: Path, settings: dict[str, Any]) -> Callable[[History], None]:
+    """What is called after every epoch to log its record."""
+    from pairspace.training.trackers import open_tracker
+
+    tracker = open_tracker(kind, output.parent / f"{output.name}.log", settings)
+    return lambda history: tracker.log(history.records[-1])
+
+
+def _summary(sets: Sequence[Pairs], space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:
     return {
-        "pairs": len(pairs),
-        "duplicates": pairs.duplicates,
-        "skipped": pairs.skipped,
+        "pairs": sum(map(len, sets)),
+        "duplicates": sum(pairs.duplicates for pairs in sets),
+        "skipped": sum(pairs.skipped for pairs in sets),
         "space": repr(space),
         "output": str(output),
         "fingerprint": space.fingerprint,
         "seconds": round(seconds, 1),
-        "epochs": len(history.records) - 1,
+        "epochs": max(record["epoch"] for record in history.records),
         "best_epoch": history.best_epoch,
         "truncated": space.record["truncated"],
         "validation_pairs": space.record["validation_pairs"],

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from pairspace.encoders.module import DenseHead, UnitLength
+from pairspace.encoders.module import DenseHead, TextModule, UnitLength
 from pairspace.encoders.pooling import MODES
 from pairspace.encoders.protocol import SAVED
 from pairspace.errors import EncoderError
@@ -87,6 +87,25 @@ class Layout:
     def build_heads(self) -> list[nn.Module]:
         """The modules after the pooling, with their weights."""
         return [UnitLength() if folder is None else _dense(folder) for folder in self.heads]
+
+    def write_weights(self, module: TextModule, folder: Path) -> None:
+        """Put a module's weights in the place of those in a copy of this model.
+
+        Args:
+            module: of this layout.
+            folder: the copy, with the files where they lie here.
+        """
+        from safetensors.torch import save_file
+
+        target = folder / self.transformer.relative_to(self.root)
+        for old in (*target.glob("*.safetensors"), *target.glob("*.safetensors.index.json")):
+            old.unlink()
+        transformer: Any = module.transformer
+        transformer.save_pretrained(target)
+        for head, place in zip(module.heads, self.heads, strict=True):
+            if place is not None:
+                weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+                save_file(weights, folder / place.relative_to(self.root) / "model.safetensors")
 
 
 def read_layout(folder: Path) -> Layout:

@@ -56,6 +56,7 @@ class FromNothing(ABC):
     dtype = "float16"
     precision = "fp32"
     from_nothing = True
+    learning_rate = 1e-3  # that suits its weights
     family: str
     sorts: bool
     layers: tuple[str, ...]
@@ -121,6 +122,15 @@ class FromNothing(ABC):
 
     def _not_ready(self) -> EncoderError:
         return EncoderError(f"{self.name} has no vocabulary yet: fit the space on pairs first")
+
+    def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> nn.Module:
+        """The module itself, all of which trains: there is nothing pretrained to spare."""
+        return self.module
+
+    def after_training(self) -> FromNothing:
+        """This encoder: its weights are where they were trained."""
+        self.module.eval()
+        return self
 
     @property
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pairspace.errors import EncoderError
 
-__all__ = ["SAVED", "WORDS", "Encoded", "Encoder", "resolve_layers", "spread"]
+__all__ = ["SAVED", "WORDS", "Encoded", "Encoder", "Trainable", "resolve_layers", "spread"]
 
 SAVED = "pairspace_encoder.json"  # the file that `save` adds to a model folder, with the settings on this side
 WORDS = "words"  # the layer of weighted token embeddings, see words.py
@@ -92,6 +92,41 @@ class Encoder(Protocol):
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder so that `load_encoder(folder)` gives the same fingerprint and vectors."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Encoder, Protocol):
+    """An encoder whose weights training can change.
+
+    Attributes:
+        from_nothing: it starts without weights and vocabulary, and has none before `begin`.
+        ready: it can encode.
+        sorts: texts of near length should be run together, because padding costs.
+        learning_rate: what suits its weights.
+        tokens: texts -> (ids of each, cut to the maximum length; int32 lengths before the cut).
+    """
+
+    from_nothing: bool
+    ready: bool
+    sorts: bool
+    learning_rate: float
+    tokens: Any
+
+    def begin(self, texts: Any, *, seed: int) -> None:
+        """Make vocabulary and weights from these texts, where there are none yet."""
+        ...
+
+    def collate(self, ids: Sequence[Any]) -> tuple[Any, ...]:
+        """Token ids of some texts to the tensors that the module takes."""
+        ...
+
+    def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> Any:
+        """The torch module to train; called with `(*collated, layers)` it gives one (n, dim) tensor a layer."""
+        ...
+
+    def after_training(self) -> Encoder:
+        """The encoder with the weights that were learnt; its fingerprint is a new one."""
         ...
 
 

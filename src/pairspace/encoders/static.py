@@ -85,6 +85,7 @@ class StaticEncoder(FromNothing):
 
     family = "static"
     sorts = False
+    cached = False  # quicker than the disk
     layers = ("last",)
 
     def __init__(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,16 +24,19 @@ from pairspace.encoders.batching import batches, pad
 from pairspace.encoders.device import has_openvino, pick_device, pick_precision
 from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees
 from pairspace.encoders.fingerprint import fingerprint, model_files
-from pairspace.encoders.layout import Layout
+from pairspace.encoders.layout import Layout, read_layout
 from pairspace.encoders.module import TextModule
 from pairspace.encoders.protocol import SAVED, WORDS, Encoded
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
+from pairspace.encoders.tuning import TrainableText
 from pairspace.encoders.words import WordBag, word_weights
 from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
 
 __all__ = ["TransformerEncoder"]
+
+TRAINED = " (trained)"  # after the name of an encoder whose weights were changed
 
 _log = logging.getLogger(__name__)
 _WORTH = 20_000  # tokens: about what torch encodes in the time that conversion takes (4 s for MiniLM on 2 cores)
@@ -59,6 +63,8 @@ class TransformerEncoder:
 
     modality = "text"
     dtype = "float16"
+    from_nothing, ready, sorts = False, True, True  # see protocol.Trainable
+    learning_rate = 5e-5
 
     def __init__(
         self,
@@ -88,6 +94,8 @@ class TransformerEncoder:
         self.engine = "none yet"
         self._seen = 0
         self._engines: dict[tuple[str, ...], Engine] = {}
+        self._training: TrainableText | None = None
+        self._home: Any = None  # what keeps a temporary folder alive
 
     @cached_property
     def fingerprint(self) -> str:
@@ -177,10 +185,45 @@ class TransformerEncoder:
                 shutil.copyfile(path, copy)
             (target / SAVED).write_text(json.dumps({"format": 1, **own}, indent=2), "utf-8")
 
+    def begin(self, texts: Any, *, seed: int) -> None:
+        """Nothing to begin: the weights are there."""
+
+    def collate(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
+        """Token ids to what the module takes: padded ids and their mask."""
+        return pad(ids, value=self.tokens.pad, left=self.tokens.pad_left)
+
+    def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> TrainableText:
+        """The module made ready to train; see `TrainableText`."""
+        if self._training is None:
+            weights = torch.from_numpy(word_weights(self._hf_tokenizer))
+            skip = self.tokens.prompt_length
+            self._training = TrainableText(self.module, weights, skip=skip, blocks=blocks, lora=lora).to(self.device)
+        return self._training
+
+    def after_training(self) -> TransformerEncoder:
+        """A new encoder with the weights as trained, in a folder of its own that goes when the encoder does.
+
+        This one forgets them: it is again what its files say.
+        """
+        module = self.module if self._training is None else self._training.finish()
+        home = tempfile.TemporaryDirectory(prefix="pairspace-encoder-")
+        folder = Path(home.name) / "encoder"
+        self.save(folder)
+        self.layout.write_weights(module, folder)
+        name = self.name if self.name.endswith(TRAINED) else self.name + TRAINED
+        own = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
+        own |= {"precision": self._asked, "trust_remote_code": self._trust}
+        trained = TransformerEncoder(name, folder, read_layout(folder), **own)
+        trained._home = home
+        self.__dict__.pop("module", None)
+        self.__dict__.pop("words", None)
+        self._training, self._engines = None, {}
+        return trained
+
     def _batches(self, ids: Sequence[Sequence[int]], tokens: int) -> Iterator[Batch]:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         for rows in batches(lengths, tokens=tokens):
-            yield rows, *pad([ids[row] for row in rows], value=self.tokens.pad, left=self.tokens.pad_left)
+            yield rows, *self.collate([ids[row] for row in rows])
 
     def _pick(self, ids: Sequence[Sequence[int]], layers: tuple[str, ...], total: int) -> Engine:
         """The engine for these layers: torch for little work, else the quickest that agrees with it."""

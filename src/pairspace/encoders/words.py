@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["WordBag", "word_weights"]
+__all__ = ["WordBag", "word_weights", "words_of_padded"]
 
 _UNUSED = re.compile(r"[\[<]unused_?\d+[\]>]")
 _SCALE = 100.0  # ranks below this weigh little: articles, punctuation, single letters
@@ -58,3 +58,27 @@ class WordBag:
             flat, self.embeddings, offsets, mode="sum", per_sample_weights=self.weights[flat]
         )
         return summed.numpy()
+
+
+def words_of_padded(
+    input_ids: Tensor, attention_mask: Tensor, table: Tensor, weights: Tensor, *, skip: int | Tensor = 0
+) -> Tensor:
+    """The same for a padded batch, with a gradient to the table.
+
+    Args:
+        input_ids: (batch, tokens), padded on either side.
+        attention_mask: (batch, tokens).
+        table: (vocabulary or more, dim), the input embeddings.
+        weights: (vocabulary,), see `word_weights`.
+        skip: leading tokens of every text that are left out (a prompt); one number, or (batch,) of them.
+
+    Returns:
+        (batch, dim).
+    """
+    first_counted = torch.as_tensor(skip, device=input_ids.device).reshape(-1, 1)
+    counted = (attention_mask > 0) & (attention_mask.cumsum(1) > first_counted)
+    ids = input_ids.masked_fill(~counted, -1).sort(dim=1).values
+    first = torch.ones_like(ids, dtype=torch.bool)
+    first[:, 1:] = ids[:, 1:] != ids[:, :-1]
+    ids, kept = ids.clamp(min=0), first & (ids >= 0)
+    return torch.nn.functional.embedding_bag(ids, table, mode="sum", per_sample_weights=weights.to(table)[ids] * kept)

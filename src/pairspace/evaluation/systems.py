@@ -58,7 +58,7 @@ class Systems:
     ) -> None:
         self.space, self.passages, self.depth = space, passages, depth
         self.bm25, self.fusion = bm25, fusion and bm25
-        self.start = start and space.trained
+        self.start = start and space.trained and space.has_start
         self.cache, self.progress = cache, progress
         self._encoded: dict[tuple[int, bool], Encoded] = {}
 
@@ -93,8 +93,12 @@ class Systems:
                 raise SpaceError(f"the items of side {items.side!r} are no texts: they cannot be split into passages")
             texts, owners = self.space.split_passages(items.texts.to_pylist(), items.side)
             given = pa.array(texts, pa.large_string())
-        features = self.space.features(given, items.side, cache=self.cache, progress=self.progress)
-        start = self.space.project(features, items.side, start=True) if self.start else None
+        how: dict[str, Any] = {"cache": self.cache, "progress": self.progress}
+        features, start = self.space.features(given, items.side, **how), None
+        if self.start:
+            same = self.space.starts_equal(items.side)
+            before = features if same else self.space.features(given, items.side, start=True, **how)
+            start = self.space.project(before, items.side, start=True)
         return Encoded(self.space.project(features, items.side), start, owners, features.truncated)
 
     def _fused(self, dense: Ranking, lexical: Ranking) -> tuple[str, Ranking]:

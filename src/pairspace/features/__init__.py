@@ -1,6 +1,6 @@
 """Features: the on-disk cache, and the layers joined into one vector an item."""
 
 from pairspace.features.cache import CacheEntry, FeatureCache, default_cache_path
-from pairspace.features.features import Features, compute_features
+from pairspace.features.features import Features, JoinedFeatures, compute_features
 
-__all__ = ["CacheEntry", "FeatureCache", "Features", "compute_features", "default_cache_path"]
+__all__ = ["CacheEntry", "FeatureCache", "Features", "JoinedFeatures", "compute_features", "default_cache_path"]

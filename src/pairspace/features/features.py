@@ -19,7 +19,7 @@ from pairspace.encoders import Encoder
 from pairspace.errors import FeatureError
 from pairspace.features.keys import content_keys, distinct
 
-__all__ = ["Features", "Stored", "compute_features", "take", "unit_rows"]
+__all__ = ["Features", "JoinedFeatures", "Stored", "compute_features", "take", "unit_rows"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,30 @@ class Features:
                 norms = _norms(vectors, chosen[part], layer)
                 np.multiply(vectors, 1 / np.maximum(norms, 1e-30), out=out[part, place])
         return out
+
+
+class JoinedFeatures:
+    """The features of several encoders for the same items, side by side in a row.
+
+    Args:
+        parts: one an encoder.
+    """
+
+    def __init__(self, parts: Sequence[Features]) -> None:
+        self.parts = tuple(parts)
+        self.dimension = sum(part.dimension for part in parts)
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    @property
+    def truncated(self) -> float:
+        """The largest share of items that are longer than one of the encoders reads."""
+        return max(part.truncated for part in self.parts)
+
+    def rows(self, indices: Any = None) -> np.ndarray:
+        """Joined vectors, float32 (n, dimension); see `Features.rows`."""
+        return np.concatenate([part.rows(indices) for part in self.parts], 1)
 
 
 def unit_rows(vectors: np.ndarray, *, names: np.ndarray | None = None, layer: str = "") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from pairspace.projectors.create import create_projector, projector_kinds
 from pairspace.projectors.identity import IdentityProjector
+from pairspace.projectors.join import join_vectors
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
@@ -14,6 +15,7 @@ __all__ = [
     "ResidualProjector",
     "align",
     "create_projector",
+    "join_vectors",
     "projector_kinds",
     "start_at_identity",
 ]

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
 
 __all__ = ["model_card"]
 
+_OBJECTIVES = {
+    "infonce": "Symmetric InfoNCE",
+    "sigmoid": "Sigmoid pair loss",
+    "margin": "Additive margin softmax",
+    "distill": "Distillation",
+    "margin-mse": "MarginMSE",
+}
+
 
 def model_card(space: Space) -> str:
     """Markdown with the front matter that model hubs read."""
@@ -33,16 +41,18 @@ def model_card(space: Space) -> str:
     for side in space.sides:
         part = space.part(side)
         role = "query" if side == space.query_side else "document"
-        length = part.encoder.max_length or "-"
-        lines.append(
-            f"| {side} | {role} | {part.encoder.name} | {', '.join(part.layers)} | {part.projector.kind} | {length} |"
-        )
+        for branch in part.branches:
+            name = (
+                f"{branch.encoder.name}{', trained' if branch.trains and 'trained' not in branch.encoder.name else ''}"
+            )
+            row = [side, role, name, ", ".join(branch.layers), branch.projector.kind, branch.encoder.max_length or "-"]
+            lines.append("| " + " | ".join(map(str, row)) + " |")
     lines += ["", "## Use", "", "```python", "import pairspace as ps", ""]
     lines += ['space = ps.Space.from_pretrained("this folder")', 'queries = space.encode_query(["..."])']
     lines += ['documents = space.encode_document(["..."])', "space.similarity(queries, documents)", "```", ""]
     parts = [space.part(side) for side in space.sides]
     if all(part.encoder.modality == "text" for part in parts):
-        stock = all(part.layers == ("last",) and part.projector.kind != "residual" for part in parts)
+        stock = all(part.stock for part in parts)
         trust = "" if stock else ", trust_remote_code=True"
         lines += [f'sentence-transformers loads the same folder: `SentenceTransformer("this folder"{trust})`', ""]
     lines += ["## Training", ""]
@@ -51,7 +61,8 @@ def model_card(space: Space) -> str:
         lines.append("Nothing was trained: the vectors are the encoder's own.")
     elif record:
         options = ", ".join(f"{name} {value}" for name, value in record["options"].items())
-        lines.append(f"Symmetric InfoNCE on {record['pairs']:,} pairs ({record['source']}); {options}.")
+        name = _OBJECTIVES[record["options"]["objective"]]
+        lines.append(f"{name} on {record['pairs']:,} pairs ({record['source']}); {options}.")
         before, after = record["before"].get("validation_R@1"), record["after"].get("validation_R@1")
         if before is not None and after is not None:
             lines += [

@@ -1,7 +1,14 @@
-"""From pairs to trained projectors: split, features, start, train, and the weight of the fusion with BM25."""
+"""From pairs to a trained space: split, features, start, train, and the weight of the fusion with BM25.
+
+    hold out -> encoders begin -> towers -> align -> train projectors -> train with encoders -> keep what was learnt
+
+An encoder that trains is run on token ids; all others give their features from the cache, once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,151 +17,308 @@ import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
-from pairspace.errors import DataError, SpaceError, TrainingError
+from pairspace.errors import SpaceError, TrainingError
 from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
-from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
+from pairspace.space.preparing import begin_encoders, choose_trained, hold_out, keep_trained
+from pairspace.space.reading import PairData, read_data
+from pairspace.space.side import Branch
+from pairspace.training import (
+    Examples,
+    FrozenBranch,
+    History,
+    LiveBranch,
+    Processes,
+    Tower,
+    TrainingOptions,
+    Validation,
+    build_objective,
+    train,
+)
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
 __all__ = ["fit"]
 
-HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them against each other every epoch
-ALIGN_ON = 20_000  # pairs that two encoders of different origin are aligned on before training
+ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
 FUSION_DEPTH = 100
 
 
 def fit(
     space: Space,
-    pairs: Pairs,
+    pairs: Pairs | Sequence[Pairs],
     *,
+    train_encoders: Sequence[str] | None,
     validation: float | Pairs | None,
-    options: TrainingOptions,
+    teacher: Space | None,
+    options: TrainingOptions | None,
+    settings: Mapping[str, Any],
     checkpoint: Path | None,
     resume: bool,
     progress: bool | None,
+    after_epoch: Callable[[History], None] | None,
 ) -> History:
     """Train a space; see `Space.fit`."""
-    query, document = space.query_side, space.document_side
-    if len(space.sides) > 2:
-        raise SpaceError(f"fit trains two sides at a time; this space has {', '.join(space.sides)}")
-    for side in (query, document):
-        if side not in pairs.sides:
-            raise SpaceError(f"the pairs have the sides {', '.join(pairs.sides)}, the space needs '{side}'")
-    pairs, held_out, notes = _hold_out(pairs, validation, options.seed)
-    towers, codes = _towers(space, pairs, progress)
+    parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
+    sides = _sides(space, parts)
+    if train_encoders is not None:
+        choose_trained(space, train_encoders)
+    branches = [branch for side in sides for branch in space.part(side).branches]
+    pretrained = any(branch.trains and branch.origin is not None for branch in branches)
+    options = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
+    processes = Processes.join(space.device)
+    parts, held_out, notes = hold_out(parts, validation, options.seed)
+    begin_encoders(space, parts, options.seed)
     if not space.trained:
         space.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
-    if not space.started:
-        _align(space, towers, codes, options.seed)
-    watched = None
-    if held_out is not None:
-        held, rows = _towers(space, held_out, progress)
-        watched = Validation(*held, rows)
-    if space.trainable:
+    run = _Fitting(space, read_data(space, parts), held_out, options, processes, progress, after_epoch)
+    history = run.train(teacher=teacher, checkpoint=checkpoint, resume=resume)
+    history.notes = notes + history.notes
+    space.record = run.describe(history)
+    return history
+
+
+def _sides(space: Space, parts: Sequence[Pairs]) -> tuple[str, str]:
+    if len(space.sides) > 2:
+        raise SpaceError(f"fit trains two sides at a time; this space has {', '.join(space.sides)}")
+    if not parts:
+        raise TrainingError("no pairs to train on")
+    for pairs in parts:
+        for side in space.sides:
+            if side not in pairs.sides:
+                raise SpaceError(
+                    f"the pairs of {pairs.source} have the sides {', '.join(pairs.sides)}, the space needs '{side}'"
+                )
+    return space.query_side, space.document_side
+
+
+class _Fitting:
+    """One fit: the data, the towers over it, and what becomes of the space."""
+
+    def __init__(
+        self,
+        space: Space,
+        data: PairData,
+        held_out: Pairs | None,
+        options: TrainingOptions,
+        processes: Processes,
+        progress: bool | None,
+        after_epoch: Callable[[History], None] | None,
+    ) -> None:
+        self.space, self.data, self.held_out = space, data, held_out
+        self.options, self.processes, self.progress = options, processes, progress
+        self.after_epoch = after_epoch
+        self.sides = space.query_side, space.document_side
+        self.held = None if held_out is None else read_data(space, [held_out], negatives=False)
+        self.truncated: dict[str, float] = {}
+
+    def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
+        """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
+        space, options = self.space, self.options
+        frozen = self.towers(self.data, live=False) if self._has_frozen() else None
+        if not space.started and frozen is not None:
+            self._align(frozen)
+        if not space.started:
+            space.keep_start()
+        trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
+        examples = self.examples(teacher)
+        first = History()
+        if trains and options.projector_epochs:
+            first = self._projectors_first(examples, checkpoint, resume)
+        towers = self.towers(self.data, live=True)
+        self.truncated = {side: round(tower.truncated, 4) for side, tower in zip(self.sides, towers, strict=True)}
+        watched = self.watched(live=True)
+        if not trains and not any(list(m.parameters()) for tower in towers for m in tower.modules()):
+            return self._untrained(watched)
+        try:
+            history = self._run(towers, examples, options, watched, checkpoint, resume)
+        finally:
+            keep_trained(space)
+        space.trained = True
+        if watched is not None:
+            space.fusion_weight = self._fusion_weight(watched)
+        return _one_after_the_other(first, history)
+
+    def _run(
+        self,
+        towers: tuple[Tower, Tower],
+        examples: Examples,
+        options: TrainingOptions,
+        watched: Validation | None,
+        checkpoint: Path | None,
+        resume: bool,
+    ) -> History:
+        space = self.space
+        objective = build_objective(options, space.temperature, examples, dimension=space.dimension, bias=space.bias)
         history = train(
             *towers,
-            codes,
-            temperature=space.temperature,
+            examples,
+            objective=objective,
             options=options,
             validation=watched,
             checkpoint=checkpoint,
             resume=resume,
-            progress=progress,
+            processes=self.processes,
+            progress=self.progress,
+            after_epoch=self.after_epoch,
         )
-        space.trained = True
-    else:
-        history = _untrained(watched)
-    history.notes = notes + history.notes
-    if watched is not None and held_out is not None:
-        space.fusion_weight = _fusion_weight(space, held_out, watched)
-    left, right = (tower.features for tower in towers)
-    space.record = {
-        "pairs": len(pairs),
-        "validation_pairs": len(held_out) if held_out is not None else 0,
-        "source": pairs.source,
-        "truncated": {query: round(left.truncated, 4), document: round(right.truncated, 4)},
-        "options": options.to_dict(),
-        "best_epoch": history.best_epoch,
-        "before": history.records[0] if history.records else {},
-        "after": next((r for r in history.records if r["epoch"] == history.best_epoch), {}),
-    }
-    return history
+        space.bias = objective.scalars().get("bias", space.bias)
+        return history
 
+    def _projectors_first(self, examples: Examples, checkpoint: Path | None, resume: bool) -> History:
+        """The warm-up: encoders as they are, from the cache where they came with weights."""
+        options = replace(self.options, epochs=self.options.projector_epochs, projector_epochs=0)
+        towers, watched = self.towers(self.data, live=False), self.watched(live=False)
+        folder = None if checkpoint is None else checkpoint / "projectors"
+        return self._run(towers, examples, options, watched, folder, resume)
 
-def _hold_out(pairs: Pairs, validation: float | Pairs | None, seed: int) -> tuple[Pairs, Pairs | None, list[str]]:
-    if validation is None or validation == 0:
-        return pairs, None, []
-    if isinstance(validation, Pairs):
-        return pairs, validation, []
-    if not 0 < validation < 1:
-        raise TrainingError(f"validation is a share between 0 and 1, got {validation}")
-    size = HOLD_OUT if validation * len(pairs) > HOLD_OUT else validation
-    try:
-        rest, held_out = pairs.split(test=size, seed=seed)
-    except DataError as error:
-        return pairs, None, [f"no validation split: {error}"]
-    if len(rest) < 2:
-        return pairs, None, ["no validation split: too few pairs to spare any"]
-    return rest, held_out, []
+    def _has_frozen(self) -> bool:
+        return any(branch.origin is not None for side in self.sides for branch in self.space.part(side).branches)
 
+    def towers(self, data: PairData, *, live: bool) -> tuple[Tower, Tower]:
+        """A tower over the distinct items of each side; with `live`, encoders that train are run, not read."""
+        made = []
+        for side, items in zip(self.sides, data.items, strict=True):
+            branches = [self._branch(branch, side, items, live) for branch in self.space.part(side).branches]
+            made.append(Tower(branches, device=self.space.device))
+        return made[0], made[1]
 
-def _towers(
-    space: Space, pairs: Pairs, progress: bool | None
-) -> tuple[tuple[FrozenTower, FrozenTower], tuple[np.ndarray, np.ndarray]]:
-    """A tower over the distinct items of each side, and each pair's rows in them."""
-    towers, codes = [], []
-    for side in (space.query_side, space.document_side):
-        _, rows = pairs.unique(side)
-        first = np.unique(rows, return_index=True)[1]
-        distinct = space.items(pairs, side).take(pa.array(first))
-        features = space.features(distinct, side, progress=progress)
-        towers.append(FrozenTower(features, space.part(side).projector, device=space.device))
-        codes.append(rows)
-    return (towers[0], towers[1]), (codes[0], codes[1])
+    def _branch(self, branch: Branch, side: str, items: Any, live: bool) -> FrozenBranch | LiveBranch:
+        space, options = self.space, self.options
+        if not (live and branch.trains):
+            return FrozenBranch(self._features(branch, items), branch.projector, device=space.device)
+        module = branch.encoder.training_module(blocks=options.train_blocks, lora=options.lora)
+        return LiveBranch(
+            branch.encoder,
+            branch.layers,
+            items.to_pylist(),
+            branch.projector,
+            module,
+            device=space.device,
+            bf16=_bf16(options.precision, space.device),
+        )
 
+    def _features(self, branch: Branch, items: Any) -> Any:
+        """Of the encoder as it is; each process encodes its share, and then all read the cache."""
+        from pairspace.features import compute_features
 
-def _align(
-    space: Space,
-    towers: tuple[FrozenTower, FrozenTower],
-    codes: tuple[np.ndarray, np.ndarray],
-    seed: int,
-) -> None:
-    """Bring two encoders of different origin together on the training pairs: the state before training."""
-    parts = space.part(space.query_side), space.part(space.document_side)
-    rows = np.random.default_rng(seed).permutation(len(codes[0]))[:ALIGN_ON]
-    last = [
-        torch.from_numpy(tower.features.rows(code[rows])[:, -part.blocks[-1] :])
-        for tower, code, part in zip(towers, codes, parts, strict=True)
-    ]
-    align(parts[0].projector.cpu(), parts[1].projector.cpu(), *last)
-    for part in parts:
-        part.projector.to(space.device)
-    space.keep_start()
+        cache = self.space.cache
+        if cache is None or not getattr(branch.encoder, "cached", True):
+            return compute_features(branch.encoder, items, branch.layers, progress=self.progress)
+        if self.processes.count > 1:
+            own = items.take(pa.array(self.processes.share(np.arange(len(items)))))
+            cache.features(branch.encoder, own, branch.layers, progress=False)
+            self.processes.wait()
+        return cache.features(branch.encoder, items, branch.layers, progress=self.progress)
 
-
-def _untrained(watched: Validation | None) -> History:
-    record: dict[str, Any] = {"epoch": 0}
-    if watched is not None:
-        score = watched.score()
-        record |= {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
-    return History([record], notes=["identity projectors: there is nothing to train, the space is the encoder's own"])
-
-
-def _fusion_weight(space: Space, held_out: Pairs, watched: Validation) -> float | None:
-    """The weight of the space beside BM25 that ranks the held-out pairs best; None where the items are no texts."""
-    texts = []
-    for side in (space.query_side, space.document_side):
-        distinct, _ = held_out.unique(side)
-        if not pa.types.is_large_string(distinct.type):
+    def watched(self, *, live: bool) -> Validation | None:
+        """The held-out pairs over towers that share what trains."""
+        if self.held is None:
             return None
-        texts.append(distinct.to_pylist())
-    queries, documents = watched.vectors()
-    depth = min(FUSION_DEPTH, len(documents))
-    lexical = Bm25(language=space.language).fit(texts[1]).search(texts[0], depth)
-    order = np.lexsort((watched.codes[1], watched.codes[0]))
-    left, right = watched.codes[0][order], watched.codes[1][order]
-    relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
-    return learn_weight(top_k(queries, documents, depth), lexical, relevant)
+        return Validation(*self.towers(self.held, live=live), (self.held.query, self.held.document))
+
+    def examples(self, teacher: Space | None) -> Examples:
+        """The pairs, with what the objective needs beside them."""
+        data, options = self.data, self.options
+        taught = None
+        if teacher is not None:
+            if missing := [side for side in self.sides if side not in teacher.sides]:
+                raise SpaceError(
+                    f"the teacher space has no side {', '.join(missing)}; it has {', '.join(teacher.sides)}"
+                )
+            taught = tuple(
+                teacher.encode(items, side=side, progress=self.progress)
+                for side, items in zip(self.sides, data.items, strict=True)
+            )
+        guide = None
+        if options.debias is not None or options.structure or options.group_batches:
+            guide = self._guide()
+        return Examples(
+            data.query,
+            data.document,
+            negatives=data.negatives,
+            scores=data.scores,
+            sources=data.sources,
+            teacher=taught,  # type: ignore[arg-type]
+            guide=guide,
+        )
+
+    def _guide(self) -> tuple[Any, Any] | None:
+        """Features of the encoders as they came, for objectives and batches that look at them."""
+        found = []
+        for side, items in zip(self.sides, self.data.items, strict=True):
+            came = self.space.part(side).starting()
+            if not came:
+                return None
+            found.append(self._features(replace(came[0], encoder=came[0].origin), items))
+        return found[0], found[1]
+
+    def _align(self, towers: tuple[Tower, Tower]) -> None:
+        """Bring encoders of different origin together on the training pairs: the state before training."""
+        rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
+        found: list[tuple[Branch, torch.Tensor]] = []
+        for side, tower, code in zip(self.sides, towers, (self.data.query, self.data.document), strict=True):
+            for branch, part in zip(self.space.part(side).branches, tower.branches, strict=True):
+                if branch.origin is not None:
+                    found.append((branch, part.features(code[rows])[:, -branch.blocks[-1] :].cpu()))
+        (first, target), *others = found
+        for other, x in others:
+            align(first.projector.cpu(), other.projector.cpu(), target, x)
+        for branch, _ in found:
+            branch.projector.to(self.space.device)
+
+    def _untrained(self, watched: Validation | None) -> History:
+        record: dict[str, Any] = {"epoch": 0} | ({} if watched is None else watched.record())
+        if watched is not None:
+            self.space.fusion_weight = self._fusion_weight(watched)
+        note = "identity projectors: there is nothing to train, the space is the encoder's own"
+        return History([record], notes=[note])
+
+    def _fusion_weight(self, watched: Validation) -> float | None:
+        """The weight of the space beside BM25 that ranks the held-out pairs best; None where the items are no texts."""
+        assert self.held_out is not None
+        texts = []
+        for side in self.sides:
+            distinct, _ = self.held_out.unique(side)
+            if not pa.types.is_large_string(distinct.type):
+                return None
+            texts.append(distinct.to_pylist())
+        queries, documents = watched.vectors()
+        depth = min(FUSION_DEPTH, len(documents))
+        lexical = Bm25(language=self.space.language).fit(texts[1]).search(texts[0], depth)
+        order = np.lexsort((watched.codes[1], watched.codes[0]))
+        left, right = watched.codes[0][order], watched.codes[1][order]
+        relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
+        return learn_weight(top_k(queries, documents, depth), lexical, relevant)
+
+    def describe(self, history: History) -> dict[str, Any]:
+        """What the space remembers of its training."""
+        return {
+            "pairs": len(self.data.query),
+            "validation_pairs": len(self.held_out) if self.held_out is not None else 0,
+            "source": self.data.source,
+            "truncated": self.truncated,
+            "options": self.options.to_dict(),
+            "best_epoch": history.best_epoch,
+            "before": history.records[0] if history.records else {},
+            "after": next((r for r in history.records if r["epoch"] == history.best_epoch), {}),
+        }
+
+
+def _bf16(precision: str, device: torch.device) -> bool:
+    """Whether encoders in training run in bf16: on a CPU autocast was measured no faster, so only where asked for."""
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
+
+
+def _one_after_the_other(first: History, second: History) -> History:
+    """The history of a warm-up and of what followed; the second one's state before training is the first's last."""
+    if not first.records:
+        return second
+    done = first.records[-1]["epoch"]
+    rest = [record | {"epoch": record["epoch"] + done} for record in second.records[1:]]
+    best = second.best_epoch + done if second.best_epoch else first.best_epoch
+    return History(first.records + rest, best, first.notes + second.notes)

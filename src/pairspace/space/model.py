@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ import torch
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
 from pairspace.errors import SpaceError
-from pairspace.features import FeatureCache, Features, compute_features
+from pairspace.features import FeatureCache, Features, JoinedFeatures, compute_features
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
 from pairspace.projectors import Projector
-from pairspace.space.side import Side, build_sides, project, start_where_related
+from pairspace.space.building import Plan, build_sides, start_where_related
+from pairspace.space.side import Branch, Side, project
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -42,6 +43,8 @@ class Space:
         started: False while two encoders of different origin were not yet brought together on pairs.
         trained: False while the projectors are at their start.
         record: how it was trained: pairs, options, scores.
+        bias: of the sigmoid loss, where the space was trained with it.
+        shared_encoder: the sides' encoders are the same objects, also where they train.
         path: the folder it was last saved to or loaded from.
     """
 
@@ -53,20 +56,24 @@ class Space:
         name: str = "space",
         language: str | None = "english",
         cache: FeatureCache | None = None,
+        shared_encoder: bool = False,
     ) -> None:
         self._parts = dict(parts)
+        self.shared_encoder = shared_encoder
         self.query_side = query_side or self.sides[0]
         if self.query_side not in self._parts:
             raise SpaceError(f"query_side '{self.query_side}' is not one of the sides {', '.join(self.sides)}")
         self.name, self.language, self.cache = name, language, cache
         self.temperature = Temperature()
         self.fusion_weight: float | None = None
+        self.bias: float | None = None
         self.started, self.trained = False, False
         self.record: dict[str, Any] = {}
         self.path: Path | None = None
         self.device = torch.device(getattr(self._parts[self.sides[0]].encoder, "device", None) or "cpu")
         for part in self._parts.values():
-            part.projector.to(self.device).eval()
+            for branch in part.branches:
+                branch.projector.to(self.device).eval()
 
     @classmethod
     def create(
@@ -74,9 +81,10 @@ class Space:
         sides: Sequence[str] = ("query", "document"),
         *,
         encoder: str | Encoder | Mapping[str, str | Encoder] = "minilm",
-        projector: str | Mapping[str, str] = "linear",
+        projector: str | Mapping[str, str] | None = None,
         layers: str | Sequence[str] | Mapping[str, Any] | None = None,
         dimension: int | None = None,
+        shared_encoder: bool = False,
         shared_projector: bool = False,
         prompt: str | Mapping[str, str] | None = None,
         max_length: int | Mapping[str, int] | None = None,
@@ -92,11 +100,14 @@ class Space:
 
         Args:
             sides: two or more names.
-            encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side.
-            projector: "linear", "residual" or "identity"; one for all sides or one a side.
+            encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side. "static"
+                and "transformer" start from nothing ("transformer:384" with its width); "minilm+static" joins two.
+            projector: "linear", "residual" or "identity"; one for all sides or one a side. By default linear, and the
+                identity over encoders that start from nothing.
             layers: "last", "spread" (words, embeddings, two inner layers, last) or names; by default "spread", and
                 "last" for an identity projector.
             dimension: of the space; by default the smallest last layer.
+            shared_encoder: one encoder for all sides, also where it trains; else each side trains its own.
             shared_projector: one projector for all sides.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
@@ -116,21 +127,24 @@ class Space:
         names = tuple(sides)
         if len(names) < 2 or len(set(names)) != len(names):
             raise SpaceError(f"a space needs two or more sides of different names, got {', '.join(names) or 'none'}")
-        parts = build_sides(
-            names,
-            encoder=encoder,
+        plan = Plan(
+            encoder,
             projector=projector,
             layers=layers,
             prompt=prompt,
             max_length=max_length,
             precision=precision,
             dimension=dimension,
+            shared_encoder=shared_encoder,
             shared_projector=shared_projector,
             device=device,
             trust_remote_code=trust_remote_code,
         )
+        parts = build_sides(names, plan)
         kept = FeatureCache() if cache is True else cache or None
-        space = cls(parts, query_side=query_side, name=name, language=language, cache=kept)
+        space = cls(
+            parts, query_side=query_side, name=name, language=language, cache=kept, shared_encoder=shared_encoder
+        )
         if start_where_related(parts):
             space.keep_start()
         return space
@@ -148,26 +162,22 @@ class Space:
     @property
     def dimension(self) -> int:
         """Of the vectors."""
-        return self._parts[self.sides[0]].projector.dimension
-
-    @property
-    def trainable(self) -> bool:
-        """False for a space of identity projectors only."""
-        return any(list(part.projector.parameters()) for part in self._parts.values())
+        return self._parts[self.sides[0]].dimension
 
     @property
     def fingerprint(self) -> str:
         """32 hex digits over encoders, layers and projectors: equal fingerprints give equal vectors."""
         digest = hashlib.blake2b(digest_size=16)
         for side, part in self._parts.items():
-            digest.update(json.dumps([side, part.encoder.fingerprint, part.layers]).encode())
-            digest.update(json.dumps(part.projector.settings()).encode())
-            for value in part.projector.state_dict().values():
-                digest.update(value.detach().cpu().numpy().tobytes())
+            for branch in part.branches:
+                digest.update(json.dumps([side, branch.encoder.fingerprint, branch.layers]).encode())
+                digest.update(json.dumps(branch.projector.settings()).encode())
+                for value in branch.projector.state_dict().values():
+                    digest.update(value.detach().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def part(self, side: str | None = None) -> Side:
-        """Encoder and projector of a side; the query side if none is named.
+        """Encoders and projectors of a side; the query side if none is named.
 
         Raises:
             SpaceError: there is no such side.
@@ -194,34 +204,72 @@ class Space:
             return pairs.table[modality]
         return pairs.items(side)
 
-    def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> Features:
-        """The features of items, from the cache where they are there."""
+    def features(
+        self, items: Any, side: str, *, start: bool = False, cache: bool = True, progress: bool | None = None
+    ) -> Features | JoinedFeatures:
+        """The features of items, from the cache where they are there.
+
+        Args:
+            items: what the side's encoders take.
+            side: whose encoders to use.
+            start: of the encoders as they were before any training.
+            cache: keep and reuse them on disk; encoders that are quicker than the disk are not cached.
+            progress: show a bar; None where a person can see it.
+        """
         part = self.part(side)
-        if cache and self.cache is not None:
-            return self.cache.features(part.encoder, items, part.layers, progress=progress)
-        return compute_features(part.encoder, items, part.layers, progress=progress)
+        found = []
+        for branch in self._starting(part, side) if start else part.branches:
+            encoder = branch.origin if start else branch.encoder
+            if cache and self.cache is not None and getattr(encoder, "cached", True):
+                found.append(self.cache.features(encoder, items, branch.layers, progress=progress))
+            else:
+                found.append(compute_features(encoder, items, branch.layers, progress=progress))
+        return found[0] if len(found) == 1 else JoinedFeatures(found)
+
+    @property
+    def has_start(self) -> bool:
+        """True if the encoders as they were before any training are at hand, so that a report can show them."""
+        return self.started and all(part.starting() for part in self._parts.values())
+
+    def starts_equal(self, side: str) -> bool:
+        """True if a side's features before training are the same as now: no encoder trained, none was added."""
+        part = self.part(side)
+        return all(branch.origin is branch.encoder for branch in part.branches)
+
+    def _starting(self, part: Side, side: str) -> Sequence[Branch]:
+        if not part.starting():
+            raise SpaceError(f"side '{side}' has no encoder that came with weights: before training there is nothing")
+        return part.starting()
 
     def fit(
         self,
-        pairs: Pairs,
+        pairs: Pairs | Sequence[Pairs],
         *,
+        train_encoders: Sequence[str] | None = None,
         validation: float | Pairs | None = 0.05,
+        teacher: Space | None = None,
         options: TrainingOptions | None = None,
         checkpoint: str | Path | None = None,
         resume: bool = False,
         progress: bool | None = None,
+        after_epoch: Callable[[History], None] | None = None,
         **settings: Any,
     ) -> History:
-        """Train the projectors on pairs; a space that was trained before goes on from where it is.
+        """Train on pairs: the projectors, and the encoders where asked; a space trained before goes on from there.
 
         Args:
-            pairs: with this space's sides.
+            pairs: with this space's sides; several data sets share the batches, see `TrainingOptions.mixing`.
+            train_encoders: sides whose pretrained encoders train too. Those that start from nothing always do; None
+                goes on with those that trained before.
             validation: share of the pairs (whole groups) to hold out, pairs of your own, or None. It stops training
                 early, chooses the weights kept, and teaches the fusion with BM25.
+            teacher: a space whose similarities are learnt from, alone (objective="distill") or beside another
+                objective (`teacher_weight`).
             options: the training settings; or name single ones: `fit(pairs, epochs=10, batch_size=1024)`.
             checkpoint: folder for a checkpoint an epoch.
             resume: go on from the checkpoint there, bit for bit.
             progress: show bars; None where a person can see them.
+            after_epoch: called with the history so far.
             **settings: fields of `TrainingOptions`.
 
         Returns:
@@ -238,25 +286,29 @@ class Space:
         return fit(
             self,
             pairs,
+            train_encoders=train_encoders,
             validation=validation,
-            options=options or TrainingOptions(**settings),
+            teacher=teacher,
+            options=options,
+            settings=settings,
             checkpoint=Path(checkpoint) if checkpoint else None,
             resume=resume,
             progress=progress,
+            after_epoch=after_epoch,
         )
 
-    def project(self, features: Features, side: str, *, start: bool = False) -> np.ndarray:
+    def project(self, features: Features | JoinedFeatures, side: str, *, start: bool = False) -> np.ndarray:
         """Unit vectors, float32 (n, dimension), of features made by `features`.
 
         Args:
-            features: of this side's encoder and layers.
-            side: whose projector to use.
-            start: the projector as it was before any training.
+            features: of this side's encoders and layers.
+            side: whose projectors to use.
+            start: as they were before any training, with features of that time.
 
         Raises:
             SpaceError: two encoders of different origin that were not yet fit on pairs.
         """
-        return project(self._projector(side, start), features, self.device)
+        return project(self._projectors(side, start), features, self.device)
 
     def encode(
         self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
@@ -333,28 +385,34 @@ class Space:
         """Remember the projectors as they are now as the state before training."""
         kept: dict[int, Any] = {}
         for part in self._parts.values():
-            part.start = kept.setdefault(id(part.projector), copy.deepcopy(part.projector).eval())
+            for branch in part.branches:
+                branch.start = kept.setdefault(id(branch.projector), copy.deepcopy(branch.projector).eval())
         self.started = True
 
     def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> np.ndarray:
         if isinstance(items, str | bytes):
             return self._encode([items], side, cache=False, progress=progress, start=start).reshape(-1)
-        projector = self._projector(side, start)
+        projectors = self._projectors(side, start)
         if isinstance(items, np.ndarray) and items.dtype.kind == "f":
-            return project(projector, self.part(side).given_features(items), self.device)
-        return project(projector, self.features(items, side, cache=cache, progress=progress), self.device)
+            return project(projectors, self.part(side).given_features(items), self.device)
+        features = self.features(items, side, start=start, cache=cache, progress=progress)
+        return project(projectors, features, self.device)
 
-    def _projector(self, side: str, start: bool) -> Projector:
+    def _projectors(self, side: str, start: bool) -> list[Projector]:
         part = self.part(side)
         if not self.started:
             raise SpaceError(
                 "the sides' encoders are of different origin and share no space yet: fit it on pairs, or give "
                 "projector='identity' if they do"
             )
-        return part.start if start else part.projector
+        if start:
+            return [branch.start for branch in self._starting(part, side)]
+        return [branch.projector for branch in part.branches]
 
     def __repr__(self) -> str:
         sides = ", ".join(
-            f"{side}: {p.encoder.name} [{' '.join(p.layers)}] -> {p.projector.kind}" for side, p in self._parts.items()
+            f"{side}: "
+            + " + ".join(f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.kind}" for b in part.branches)
+            for side, part in self._parts.items()
         )
         return f"Space({sides}; {self.dimension} dimensions, {'trained' if self.trained else 'not trained'})"

@@ -25,12 +25,12 @@ from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
 from pairspace.encoders.load import is_hub_name
-from pairspace.errors import SpaceError
+from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Projector, create_projector
 from pairspace.space.card import model_card
 from pairspace.space.sentence import write_sentence_layout
-from pairspace.space.side import Side
+from pairspace.space.side import Branch, Side
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -39,7 +39,7 @@ __all__ = ["load_space", "save_space"]
 
 CONFIG = "config.json"
 WEIGHTS = "projectors.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 def save_space(space: Space, path: Path) -> None:
@@ -49,28 +49,12 @@ def save_space(space: Space, path: Path) -> None:
         StorageError: the disk is full, or the folder holds something that is no space.
     """
     with atomic_folder(path, overwrite=True, marker=CONFIG) as folder:
-        encoders: dict[int, str] = {}
-        projectors: dict[int, str] = {}
         tensors: dict[str, Tensor] = {"temperature/log_scale": space.temperature.log_scale.detach().cpu().clone()}
-        sides: dict[str, Any] = {}
-        for side in space.sides:
-            part = space.part(side)
-            if id(part.encoder) not in encoders:
-                encoders[id(part.encoder)] = f"encoders/{len(encoders)}"
-                part.encoder.save(folder / encoders[id(part.encoder)])
-            key = projectors.setdefault(id(part.projector), str(len(projectors)))
-            for state, module in (("trained", part.projector), ("start", part.start)):
-                for name, value in module.state_dict().items():
-                    tensors[f"{state}/{key}/{name}"] = value.detach().cpu().contiguous().clone()
-            sides[side] = {
-                "encoder": encoders[id(part.encoder)],
-                "layers": list(part.layers),
-                "projector": part.projector.settings(),
-                "projector_key": key,
-            }
+        sides = _Sides(folder, tensors)
+        saved = {side: [sides.branch(branch) for branch in space.part(side).branches] for side in space.sides}
         save_file(tensors, folder / WEIGHTS)
         (folder / "README.md").write_text(model_card(space), encoding="utf-8")
-        write_sentence_layout(space, folder, encoders={side: sides[side]["encoder"] for side in sides})
+        write_sentence_layout(space, folder, encoders={side: one[0]["encoder"] for side, one in saved.items()})
         config = {
             "format": FORMAT,
             "library": "pairspace",
@@ -82,11 +66,42 @@ def save_space(space: Space, path: Path) -> None:
             "fusion_weight": space.fusion_weight,
             "started": space.started,
             "trained": space.trained,
-            "sides": sides,
+            "bias": space.bias,
+            "shared_encoder": space.shared_encoder,
+            "sides": saved,
             "record": space.record,
             "files": _checksums(folder),
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class _Sides:
+    """Writes what the branches hold, each encoder and each projector once."""
+
+    def __init__(self, folder: Path, tensors: dict[str, Tensor]) -> None:
+        self.folder, self.tensors = folder, tensors
+        self.encoders: dict[int, str] = {}
+        self.projectors: dict[int, str] = {}
+
+    def branch(self, branch: Branch) -> dict[str, Any]:
+        """Write a branch, and return what the configuration says of it."""
+        if id(branch.encoder) not in self.encoders:
+            self.encoders[id(branch.encoder)] = f"encoders/{len(self.encoders)}"
+            branch.encoder.save(self.folder / self.encoders[id(branch.encoder)])
+        key = self.projectors.setdefault(id(branch.projector), str(len(self.projectors)))
+        for state, module in (("trained", branch.projector), ("start", branch.start)):
+            for name, value in module.state_dict().items():
+                self.tensors[f"{state}/{key}/{name}"] = value.detach().cpu().contiguous().clone()
+        came: Any = branch.origin
+        return {
+            "encoder": self.encoders[id(branch.encoder)],
+            "layers": list(branch.layers),
+            "projector": branch.projector.settings(),
+            "projector_key": key,
+            "trains": branch.trains,
+            "origin": None if came is None else "same" if came is branch.encoder else came.settings(),
+            "origin_fingerprint": None if came is None else came.fingerprint,
+        }
 
 
 def load_space(
@@ -127,25 +142,53 @@ def _put_together(
     modules: dict[str, tuple[Any, Any]] = {}
     parts: dict[str, Side] = {}
     for side, saved in config["sides"].items():
-        where = saved["encoder"]
-        if where not in encoders:
-            encoders[where] = load_encoder(folder / where, device=device, trust_remote_code=trust_remote_code)
-        key = saved["projector_key"]
-        if key not in modules:
-            trained = create_projector(**saved["projector"])
-            start = copy.deepcopy(trained)
-            for state, module in (("trained", trained), ("start", start)):
-                prefix = f"{state}/{key}/"
-                _load_weights(module, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-            modules[key] = trained, start.eval()
-        parts[side] = Side(encoders[where], tuple(saved["layers"]), *modules[key])
-    space = kind(parts, query_side=config["query_side"], name=config["name"], language=config["language"], cache=cache)
+        branches = []
+        for one in saved:
+            where, key = one["encoder"], one["projector_key"]
+            if where not in encoders:
+                encoders[where] = load_encoder(folder / where, device=device, trust_remote_code=trust_remote_code)
+            if key not in modules:
+                modules[key] = _projectors(one["projector"], key, tensors)
+            branch = Branch(encoders[where], tuple(one["layers"]), *modules[key], trains=one["trains"])
+            branch.origin = _origin(one, encoders[where], device)
+            branches.append(branch)
+        parts[side] = Side(tuple(branches))
+    space = kind(
+        parts,
+        query_side=config["query_side"],
+        name=config["name"],
+        language=config["language"],
+        cache=cache,
+        shared_encoder=config["shared_encoder"],
+    )
     space.temperature.log_scale.data.copy_(tensors["temperature/log_scale"])
-    space.fusion_weight, space.record = config["fusion_weight"], config["record"]
+    space.fusion_weight, space.record, space.bias = config["fusion_weight"], config["record"], config["bias"]
     space.started, space.trained = config["started"], config["trained"]
     for part in parts.values():
-        part.start.to(space.device)
+        for branch in part.branches:
+            branch.start.to(space.device)
     return space
+
+
+def _projectors(settings: dict[str, Any], key: str, tensors: dict[str, Tensor]) -> tuple[Projector, Projector]:
+    """A projector as trained and as it was before."""
+    trained = create_projector(**settings)
+    start = copy.deepcopy(trained)
+    for state, module in (("trained", trained), ("start", start)):
+        prefix = f"{state}/{key}/"
+        _load_weights(module, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    return trained, start.eval()
+
+
+def _origin(saved: dict[str, Any], encoder: Any, device: str | None) -> Any:
+    """The encoder as it was before any training: the same one, or where it came from if that is still there."""
+    if saved["origin"] is None or saved["origin"] == "same":
+        return None if saved["origin"] is None else encoder
+    try:
+        found = load_encoder(**saved["origin"], device=device)
+    except PairspaceError:
+        return None
+    return found if found.fingerprint == saved["origin_fingerprint"] else None
 
 
 def _load_weights(module: Projector, tensors: dict[str, Tensor]) -> None:
@@ -181,6 +224,8 @@ def _config(folder: Path) -> dict[str, Any]:
         raise SpaceError(f"{folder}: holds some other model, not a pairspace space; name it as an encoder instead")
     if config.get("format", 0) > FORMAT:
         raise SpaceError(f"{folder}: written by a newer pairspace (format {config['format']}, this one reads {FORMAT})")
+    if config.get("format", 0) < FORMAT:
+        raise SpaceError(f"{folder}: written by an older pairspace (format {config.get('format')}); train it anew")
     if missing := [name for name in ("format", "fingerprint", "sides", "files") if name not in config]:
         raise SpaceError(f"{path}: altered or incomplete (there is no {', '.join(missing)})")
     return config

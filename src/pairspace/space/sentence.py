@@ -28,7 +28,7 @@ from pairspace.encoders.protocol import SAVED, WORDS
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
-    from pairspace.space.side import Side
+    from pairspace.space.side import Branch
 
 __all__ = ["write_sentence_layout"]
 
@@ -51,14 +51,15 @@ def write_sentence_layout(space: Space, folder: Path, *, encoders: Mapping[str, 
         encoders: side -> folder of its encoder, relative to `folder`.
     """
     layouts = {path: _layout(folder / path) for path in set(encoders.values())}
-    if any(space.part(side).encoder.modality != "text" or layouts[encoders[side]] is None for side in space.sides):
+    parts = [space.part(side) for side in space.sides]
+    if any(len(part.branches) > 1 or part.encoder.modality != "text" for part in parts) or None in layouts.values():
         return
     roles = _roles(space)
     for side in roles.values():
-        _set_transformer(folder, layouts[encoders[side]], space.part(side))
+        _set_transformer(folder, layouts[encoders[side]], space.part(side).branches[0])
     same = _distinct(folder, list(dict.fromkeys(encoders.values())))
     files = _Files(folder)
-    chains = {role: files.chain(space.part(side), same[encoders[side]]) for role, side in roles.items()}
+    chains = {role: files.chain(space.part(side).branches[0], same[encoders[side]]) for role, side in roles.items()}
     _json(folder / _NORMALIZE / "config.json", {})
     final = (_NORMALIZE, files.types[_NORMALIZE])
     first, *others = chains.values()
@@ -98,7 +99,7 @@ class _Files:
         self._projectors: dict[int, str] = {}
         self._joins: dict[tuple[str, tuple[str, ...]], str] = {}
 
-    def chain(self, part: Side, encoder: str) -> list[str]:
+    def chain(self, part: Branch, encoder: str) -> list[str]:
         """The module folders of one side, in order, up to the unit length that all sides share."""
         modules = self._encoder(part, encoder)
         layers, identity = _layers(part), part.projector.kind == "identity"
@@ -110,7 +111,7 @@ class _Files:
             modules.append(_NORMALIZE)
         return modules if identity else [*modules, self._projector(part.projector)]
 
-    def _encoder(self, part: Side, encoder: str) -> list[str]:
+    def _encoder(self, part: Branch, encoder: str) -> list[str]:
         listed = self.folder / encoder / "modules.json"
         if listed.is_file():
             entries = [(entry["path"], entry["type"]) for entry in json.loads(listed.read_text("utf-8"))]
@@ -156,7 +157,7 @@ class _Files:
         return self._projectors[id(projector)]
 
 
-def _layers(part: Side) -> tuple[str, ...]:
+def _layers(part: Branch) -> tuple[str, ...]:
     """The layers that a side's vectors are made of: an identity projector takes the last of those it is given."""
     return part.layers[-1:] if part.projector.kind == "identity" else part.layers
 
@@ -178,7 +179,7 @@ def _layout(folder: Path) -> Layout | None:
     return layout if layout.native else None
 
 
-def _set_transformer(folder: Path, layout: Layout | None, part: Side) -> None:
+def _set_transformer(folder: Path, layout: Layout | None, part: Branch) -> None:
     """Say beside a transformer how many tokens it reads, and that inner layers are wanted."""
     assert layout is not None
     path = layout.transformer / "sentence_bert_config.json"

@@ -21,7 +21,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
 from pairspace.encoders.protocol import WORDS
-from pairspace.encoders.words import word_weights
+from pairspace.encoders.words import word_weights, words_of_padded
 from pairspace.projectors import create_projector
 
 __all__ = ["JoinLayers", "Projection", "WordTransformer"]
@@ -51,14 +51,7 @@ class WordTransformer(Transformer):  # type: ignore[misc]
     def _words(self, input_ids: Tensor, attention_mask: Tensor, prompt_length: int | Tensor = 0, **_: Any) -> Tensor:
         """(batch, tokens) of ids and mask, padded on either side, to (batch, dim)."""
         table = self.auto_model.get_input_embeddings().weight
-        skip = torch.as_tensor(prompt_length, device=input_ids.device).reshape(-1, 1)  # one for all texts, or one each
-        counted = (attention_mask > 0) & (attention_mask.cumsum(1) > skip)
-        ids = input_ids.masked_fill(~counted, -1).sort(dim=1).values
-        first = torch.ones_like(ids, dtype=torch.bool)
-        first[:, 1:] = ids[:, 1:] != ids[:, :-1]
-        ids, kept = ids.clamp(min=0), first & (ids >= 0)
-        weights = self._weights.to(table)[ids] * kept
-        return torch.nn.functional.embedding_bag(ids, table, mode="sum", per_sample_weights=weights)
+        return words_of_padded(input_ids, attention_mask, table, self._weights, skip=prompt_length)
 
 
 class JoinLayers(Module):  # type: ignore[misc]

@@ -1,9 +1,23 @@
-"""Batches, the loop, checkpoints: from features and pairs to trained projectors."""
+"""Batches, the loop, checkpoints: from features and pairs to trained projectors and encoders."""
 
+from pairspace.training.examples import Examples
 from pairspace.training.history import History
 from pairspace.training.loop import train
+from pairspace.training.objective import build_objective
 from pairspace.training.options import TrainingOptions
-from pairspace.training.towers import FrozenTower
+from pairspace.training.processes import Processes
+from pairspace.training.towers import FrozenBranch, LiveBranch, Tower
 from pairspace.training.validation import Validation
 
-__all__ = ["FrozenTower", "History", "TrainingOptions", "Validation", "train"]
+__all__ = [
+    "Examples",
+    "FrozenBranch",
+    "History",
+    "LiveBranch",
+    "Processes",
+    "Tower",
+    "TrainingOptions",
+    "Validation",
+    "build_objective",
+    "train",
+]

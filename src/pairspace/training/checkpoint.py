@@ -1,8 +1,9 @@
 """A run that was stopped goes on where it was, bit for bit.
 
 A checkpoint is written at the end of an epoch: weights, optimiser state, the best weights so far, and the records. It
-carries a key of the settings and the pairs, so that a run never goes on with others. No state of a random generator is
-needed, because the loop seeds every epoch anew. Everything is safetensors and JSON: no pickles.
+carries a key, settings and digests of the pairs by name, so that a run never goes on with others and says what differs.
+No state of a random generator is needed, because the loop seeds every epoch anew. Everything is safetensors and JSON:
+no pickles.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, *, model: nn.Module, optimizer: Optimizer, key: str
+    folder: Path, *, model: nn.Module, optimizer: Optimizer, key: Mapping[str, Any]
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Put a run back to where its checkpoint left it.
 
@@ -59,7 +60,7 @@ def load_checkpoint(
         folder: where `save_checkpoint` wrote.
         model: gets the weights that were in training.
         optimizer: gets its state back.
-        key: of this run; must equal the checkpoint's.
+        key: settings and digests of this run by name; must equal the checkpoint's.
 
     Returns:
         The best weights so far and the rest of the state, or None if there is no checkpoint.
@@ -77,12 +78,13 @@ def load_checkpoint(
             for name in file.keys():  # noqa: SIM118 - not a dict
                 part, _, rest = name.partition("/")
                 parts[part][rest] = file.get_tensor(name).clone()  # the file may be replaced while these are in use
-        same = state["key"] == key
+        found: dict[str, Any] = dict(state["key"])
     except Exception as error:
         raise TrainingError(f"{path}: not a readable checkpoint ({error}); remove it to start anew") from error
-    if not same:
+    if differing := [name for name in {**found, **key} if found.get(name) != json.loads(json.dumps(key.get(name)))]:
+        said = ", ".join(_difference(name, found.get(name), key.get(name)) for name in differing)
         raise TrainingError(
-            f"{path}: was made with other pairs or settings; use those again, or remove it to start anew"
+            f"{path}: was made with other pairs or settings ({said}); use those again, or remove it to start anew"
         )
     model.load_state_dict(parts["model"])
     slots: dict[int, dict[str, Tensor]] = {}
@@ -91,3 +93,9 @@ def load_checkpoint(
         slots.setdefault(int(index), {})[slot] = tensor
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return parts["best"], state
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    """`batch_size 256 there, 128 here`; of what is too long to show, such as digests, the name alone."""
+    shown = f"{name} {there} there, {here} here"
+    return shown if len(shown) < 60 and not name.startswith("the ") else name

@@ -1,13 +1,12 @@
 """The loop: AdamW, warm-up and cosine, the best weights on validation kept, stopped and resumed at will.
 
 Everything random comes from the seed and the number of the epoch, so an epoch that was broken off is simply run again.
-What a step costs is two gathers, two projections and the loss; nothing is logged inside an epoch but the bar.
+What a step does stands in `step.py`; nothing is logged inside an epoch but the bar.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,67 +19,76 @@ import torch
 from torch import Tensor, nn
 
 from pairspace.errors import TrainingError
-from pairspace.objectives import Temperature, info_nce
+from pairspace.objectives import Objective
 from pairspace.progress import Bar, progress_bar
+from pairspace.training.batches import Batches
 from pairspace.training.checkpoint import load_checkpoint, save_checkpoint
+from pairspace.training.examples import Examples
 from pairspace.training.history import History
+from pairspace.training.optimizer import make_optimizer, schedule, set_rate
 from pairspace.training.options import TrainingOptions
-from pairspace.training.towers import FrozenTower
+from pairspace.training.processes import Processes
+from pairspace.training.step import Step
+from pairspace.training.towers import Tower, distinct_modules
 from pairspace.training.validation import Validation
-from pairspace.training.watch import check_codes, describe_collapse, describe_divergence
+from pairspace.training.watch import describe_collapse, describe_divergence
 
 __all__ = ["train"]
 
 
 def train(
-    query: FrozenTower,
-    document: FrozenTower,
-    codes: tuple[np.ndarray, np.ndarray],
+    query: Tower,
+    document: Tower,
+    examples: Examples,
     *,
-    temperature: Temperature,
+    objective: Objective,
     options: TrainingOptions | None = None,
     validation: Validation | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
+    processes: Processes | None = None,
     progress: bool | None = None,
     after_epoch: Callable[[History], None] | None = None,
 ) -> History:
-    """Train the projectors of two towers on pairs.
+    """Train what is trainable of two towers on pairs.
 
     Args:
         query: the tower of the side that is searched with.
         document: the tower of the side that is searched for.
-        codes: of each pair, the row of its query and of its document in the towers; equal rows are equal items and are
-            never each other's negatives.
-        temperature: trained along.
+        examples: the pairs, as rows of the towers.
+        objective: what is minimised; its temperature is trained along.
         options: the settings.
         validation: held-out pairs; without them the last weights are kept and training never stops early.
         checkpoint: folder to write a checkpoint to after every epoch; None writes none.
         resume: go on from the checkpoint if there is one.
+        processes: that share the work; alone if left out.
         progress: show a bar; None where a person can see it.
-        after_epoch: called with the history so far.
+        after_epoch: called with the history so far, in the first process.
 
     Returns:
-        The history; the towers' projectors hold the best weights, also when an exception ends the run.
+        The history; the towers hold the best weights, also when an exception ends the run.
 
     Raises:
-        TrainingError: nothing to learn from, NaN, or a checkpoint of another run.
+        TrainingError: nothing to learn from, a batch that does not fit the data, NaN, a checkpoint of another run, or
+            another process that ended.
     """
-    check_codes(codes)
-    run = _Run((query, document), codes, temperature, options or TrainingOptions(), validation)
+    examples.check()
+    alone = processes or Processes()
+    run = _Run((query, document), examples, objective, options or TrainingOptions(), validation, alone)
     try:
         if not (resume and checkpoint is not None and run.resume(checkpoint)):
             run.record()
-        with progress_bar("training", run.pairs_left, unit="pairs", show=progress) as bar:
+        with progress_bar("training", run.pairs_left, unit="pairs", show=progress if alone.first else False) as bar:
             while not run.finished:
                 run.train_epoch(bar)
-                if checkpoint is not None:
-                    run.save(checkpoint)
-                if after_epoch is not None:
-                    after_epoch(run.history)
+                if alone.first:
+                    if checkpoint is not None:
+                        run.save(checkpoint)
+                    if after_epoch is not None:
+                        after_epoch(run.history)
     finally:
         run.put_back_best()
-    run.history.notes += describe_collapse(query, document, run.history, len(codes[0]) // run.steps)
+    run.history.notes += describe_collapse(query, document, run.history, len(examples) // run.batches.steps)
     return run.history
 
 
@@ -89,18 +97,28 @@ class _Run:
 
     def __init__(
         self,
-        towers: tuple[FrozenTower, FrozenTower],
-        codes: tuple[np.ndarray, np.ndarray],
-        temperature: Temperature,
+        towers: tuple[Tower, Tower],
+        examples: Examples,
+        objective: Objective,
         options: TrainingOptions,
         validation: Validation | None,
+        processes: Processes,
     ) -> None:
-        self.towers, self.codes, self.temperature = towers, codes, temperature
-        self.options, self.validation = options, validation
+        self.towers, self.examples, self.objective = towers, examples, objective
+        self.options, self.validation, self.processes = options, validation, processes
         self.device = towers[0].device
-        self.model = nn.ModuleList([*towers[0].modules(), *towers[1].modules(), temperature]).to(self.device)
-        self.optimizer = _optimizer(self.model, options)
-        self.steps = min(math.ceil(len(codes[0]) / options.batch_size), len(codes[0]) // 2)
+        modules = [module for tower in towers for module in tower.modules()]
+        self.model = nn.ModuleList(distinct_modules([*modules, objective])).to(self.device)
+        self.optimizer = make_optimizer(towers, objective, options)
+        self.batches = Batches(
+            (examples.query, examples.document),
+            batch_size=options.batch_size,
+            seed=options.seed,
+            near=_near(examples) if options.group_batches else None,
+            sources=examples.sources,
+            mixing=options.mixing,
+        )
+        self.step = Step(towers, objective, examples, options, processes)
         self.history, self.best = History(), _weights(self.model)
         self.key = self._key()
         self.epoch, self.stale, self.top = 0, 0, -math.inf  # epochs done, those without a better score, the best score
@@ -114,44 +132,36 @@ class _Run:
     @property
     def pairs_left(self) -> int:
         """Pairs still to go by if no early stop comes."""
-        return (self.options.epochs - self.epoch) * len(self.codes[0])
+        return (self.options.epochs - self.epoch) * len(self.examples)
 
     def train_epoch(self, bar: Bar) -> None:
         """Go once over the pairs, then see whether the weights are better than all before."""
-        epoch, began, losses, rate = self.epoch + 1, time.perf_counter(), [], 0.0
+        epoch, began, losses, pairs = self.epoch + 1, time.perf_counter(), [], 0
+        total, rng = self.options.epochs * self.batches.steps, np.random.default_rng([self.options.seed, epoch, 1])
         self.model.train()
         with _seeded(self.options.seed, epoch, self.device):
-            for step, rows in enumerate(_batches(len(self.codes[0]), self.steps, self.options.seed, epoch)):
-                rate = _rate(self.options, (epoch - 1) * self.steps + step, self.options.epochs * self.steps)
-                losses.append(self._step(rows, rate, f"in epoch {epoch}, step {step + 1}"))
+            for step, rows in enumerate(self.batches.epoch(epoch)):
+                set_rate(self.optimizer, schedule(self.options, (epoch - 1) * self.batches.steps + step, total))
+                losses.append(self._update(rows, rng, f"in epoch {epoch}, step {step + 1}"))
+                pairs += len(rows)
                 bar.advance(len(rows), note=self._note(losses[-1]))
         self._check_weights(f"in epoch {epoch}")
         seconds = time.perf_counter() - began
         self.epoch = epoch
         self.record(
             loss=sum(losses) / len(losses),
-            learning_rate=rate,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
             seconds=round(seconds, 3),
-            pairs_per_second=round(len(self.codes[0]) / seconds),
+            pairs_per_second=round(pairs / seconds),
         )
 
-    def _step(self, rows: np.ndarray, rate: float, where: str) -> float:
-        left, right = (code[rows] for code in self.codes)
-        loss = info_nce(
-            self.towers[0].vectors(left),
-            self.towers[1].vectors(right),
-            temperature=self.temperature(),
-            same=(torch.from_numpy(left).to(self.device), torch.from_numpy(right).to(self.device)),
-        )
-        value = float(loss.detach())
+    def _update(self, rows: np.ndarray, rng: np.random.Generator, where: str) -> float:
+        self.optimizer.zero_grad(set_to_none=True)
+        value = self.step(rows, rng)
         if not math.isfinite(value):
             raise TrainingError(describe_divergence(f"the loss became {value} {where}", self.options))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.optimizer.step()
-        self.temperature.clamp_()
+        self.objective.clamp_()
         return value
 
     def _check_weights(self, where: str) -> None:
@@ -163,10 +173,9 @@ class _Run:
         """Append a record, with the score on validation if there is one, and keep the weights if they are the best."""
         top = math.inf
         if self.validation is not None:
-            score = self.validation.score()
-            values |= {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
+            values |= self.processes.tell(self.validation.record() if self.processes.first else None)
             top = values["validation_MRR@10"]
-        self.history.records.append({"epoch": self.epoch, "temperature": self.temperature.value} | values)
+        self.history.records.append({"epoch": self.epoch} | self.objective.scalars() | values)
         if self.validation is None or top > self.top:
             self.best, self.top, self.stale, self.history.best_epoch = _weights(self.model), top, 0, self.epoch
         else:
@@ -174,11 +183,11 @@ class _Run:
 
     def _note(self, loss: float) -> str:
         scores = self.history.column("validation_R@1")
-        shown = f" validation R@1 {scores[-1]:.3f}" if scores else ""
+        shown = f" validation R@1 {' '.join(f'{score:.3f}' for score in scores[-3:])}" if scores else ""
         return f"epoch {self.epoch + 1}/{self.options.epochs} loss {loss:.3f}{shown}"
 
     def put_back_best(self) -> None:
-        """Give the projectors the best weights, ready for use."""
+        """Give the towers the best weights, ready for use."""
         self.model.load_state_dict(self.best)
         self.model.eval()
 
@@ -198,45 +207,33 @@ class _Run:
         self.epoch, self.stale, self.top = state["epoch"], state["stale"], state["top"]
         return True
 
-    def _key(self) -> str:
-        """What a checkpoint must share with this run: settings, pairs, starting weights, a sample of features."""
-        start = {name: list(value.shape) for name, value in self.best.items()}
-        settings = json.dumps([self.options.to_dict(), start], sort_keys=True)
-        digest = hashlib.blake2b(settings.encode(), digest_size=16)
+    def _key(self) -> dict[str, Any]:
+        """What a checkpoint must share with this run, by name, so that a difference can be named."""
+        one = self.examples
         held_out = () if self.validation is None else self.validation.codes
-        weights = (value.cpu().numpy() for value in self.best.values())
-        for part in (*self.codes, *held_out, *weights, *(tower.sample() for tower in self.towers)):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()
+        given = [part for part in (one.negatives, one.scores, one.sources) if part is not None]
+        return {
+            **self.options.to_dict(),
+            "the pairs": _digest([one.query, one.document, *given]),
+            "the validation pairs": _digest(held_out),
+            "the shapes of what trains": [f"{name} {list(value.shape)}" for name, value in self.best.items()],
+            "the weights at the start": _digest(value.float().cpu().numpy() for value in self.best.values()),
+            "the items": _digest(part for tower in self.towers for part in tower.sample()),
+        }
 
 
-def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only; a shared projector's parameters come once.
-
-    Raises:
-        TrainingError: no parameter to train.
-    """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise TrainingError("nothing to train: the projectors have no weights; use projector='linear'")
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+def _digest(arrays: Any) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
-def _rate(options: TrainingOptions, step: int, total: int) -> float:
-    """Learning rate of a step: linear warm-up, then half a cosine down to zero."""
-    warm = max(1, round(options.warmup * total))
-    if step < warm:
-        return options.learning_rate * (step + 1) / warm
-    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-
-def _batches(pairs: int, steps: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """All pairs, dealt out evenly, in an order that depends on nothing but seed and epoch."""
-    yield from np.array_split(np.random.default_rng([seed, epoch]).permutation(pairs), steps)
+def _near(examples: Examples) -> np.ndarray:
+    """The documents' features, one row a pair."""
+    if examples.guide is None:
+        raise TrainingError("batches of near topics are made by the features of frozen encoders, and there are none")
+    return examples.guide[1].rows(examples.document)
 
 
 @contextmanager

@@ -7,7 +7,10 @@ from typing import Any
 
 from pairspace.errors import TrainingError
 
-__all__ = ["TrainingOptions"]
+__all__ = ["OBJECTIVES", "TrainingOptions"]
+
+OBJECTIVES = ("infonce", "sigmoid", "margin", "distill", "margin-mse")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,29 @@ class TrainingOptions:
     Attributes:
         epochs: passes over the pairs.
         batch_size: pairs a step; all others of the batch are each pair's negatives.
-        learning_rate: AdamW's highest, after the warm-up and before the cosine.
+        learning_rate: AdamW's highest for projectors, after the warm-up and before the cosine.
         weight_decay: AdamW's, on matrices only.
         warmup: share of all steps in which the rate rises linearly.
         temperature: its start; CLIP's is 0.07.
         learn_temperature: False keeps the start.
         patience: epochs without a better validation score after which training stops; None never stops early.
-        seed: of the order of the pairs and of dropout; equal seeds give equal weights on a CPU.
+        seed: of the order of the pairs, of new weights and of dropout; equal seeds give equal weights on a CPU.
+        objective: "infonce", "sigmoid", "margin", "distill" (needs a teacher or scores) or "margin-mse" (needs scores).
+        margin: of the objective "margin", in cosine.
+        debias: pairs whose frozen features have a higher cosine than this are not each other's negatives; None for all.
+        teacher_temperature: of the softmax over a teacher's similarities.
+        teacher_weight: beside another objective, how much of it is distillation from the teacher.
+        matryoshka: sizes at which the cut vectors are trained too, such as (64, 128, 256).
+        structure: weight of the regulariser that keeps the frozen features' neighbourhoods (STRUCTURE).
+        mix: alpha of FuseMix's Beta distribution, which mixes pairs of features; 0 for none. It halves the batch.
+        group_batches: batches of near topics, whose negatives are harder.
+        mixing: of several data sets, each has a share of the batches that grows with its size to the power 1 / mixing.
+        encoder_learning_rate: for encoders that train; None takes what suits each kind.
+        train_blocks: of a pretrained encoder train the last so many blocks only.
+        lora: train low-rank adapters of this rank instead of a pretrained encoder's own weights.
+        projector_epochs: epochs on the projectors alone before the encoders join.
+        chunk_size: pairs of which an encoder in training is in memory at once; the result is that of the whole batch.
+        precision: of encoders in training: "fp32", "bf16" (autocast), or "auto": bf16 on GPUs that have it.
     """
 
     epochs: int = 12
@@ -35,24 +54,64 @@ class TrainingOptions:
     learn_temperature: bool = True
     patience: int | None = 5
     seed: int = 0
+    objective: str = "infonce"
+    margin: float = 0.3
+    debias: float | None = None
+    teacher_temperature: float = 0.05
+    teacher_weight: float = 0.5
+    matryoshka: tuple[int, ...] = ()
+    structure: float = 0.0
+    mix: float = 0.0
+    group_batches: bool = False
+    mixing: float = 1.0
+    encoder_learning_rate: float | None = None
+    train_blocks: int | None = None
+    lora: int | None = None
+    projector_epochs: int = 0
+    chunk_size: int = 64
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch_size", 2)):
+        object.__setattr__(self, "matryoshka", tuple(self.matryoshka))
+        for name, low in (("epochs", 1), ("batch_size", 2), ("projector_epochs", 0), ("chunk_size", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise TrainingError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise TrainingError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if not self.weight_decay >= 0:
-            raise TrainingError(f"weight_decay must not be negative, got {self.weight_decay}")
+        for name in ("patience", "train_blocks", "lora"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise TrainingError(f"{name} must be at least 1, or None, got {value}")
+        for name in ("weight_decay", "margin", "structure", "mix"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise TrainingError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("learning_rate", "encoder_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise TrainingError(f"{name} must be above 0, got {value}")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
         if not 0 <= self.warmup < 1:
             raise TrainingError(f"warmup is a share of all steps, from 0 up to but not 1, got {self.warmup}")
-        if not 0.01 <= self.temperature <= 1:
-            raise TrainingError(f"temperature must lie between 0.01 and 1, got {self.temperature}")
-        if self.seed < 0:
-            raise TrainingError(f"seed must not be negative, got {self.seed}")
-        if self.patience is not None and self.patience < 1:
-            raise TrainingError(f"patience must be at least 1 epoch, or None, got {self.patience}")
+        for name in ("temperature", "teacher_temperature"):
+            if not (0.01 if name == "temperature" else 1e-4) <= getattr(self, name) <= 1:
+                raise TrainingError(f"{name} must lie between 0.01 and 1, got {getattr(self, name)}")
+        if not 0 <= self.teacher_weight <= 1:
+            raise TrainingError(f"teacher_weight is a share between 0 and 1, got {self.teacher_weight}")
+        if self.debias is not None and not -1 < self.debias <= 1:
+            raise TrainingError(f"debias is a cosine, got {self.debias}")
+        if not self.mixing >= 1:
+            raise TrainingError(f"mixing must be at least 1 (in proportion to size), got {self.mixing}")
+        if self.train_blocks is not None and self.lora is not None:
+            raise TrainingError("train_blocks and lora are two ways to train an encoder: give one of them")
+        for name, known in (("objective", OBJECTIVES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise TrainingError(f"{name} '{getattr(self, name)}' is unknown: choose one of {', '.join(known)}")
+
+    @classmethod
+    def for_encoders(cls, **settings: object) -> TrainingOptions:
+        """Options whose defaults suit a pretrained encoder in training: few epochs, smaller batches."""
+        return cls(**({"epochs": 3, "batch_size": 256, "patience": None} | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by name."""
-        return asdict(self)
+        return asdict(self) | {"matryoshka": list(self.matryoshka)}

@@ -1,22 +1,29 @@
 """One side in training: rows of its distinct items in, unit vectors with a gradient out.
 
-A frozen encoder's tower reads cached features; what trains is its projector. The loop knows no more of a side than
-this, so a tower that also runs an encoder can stand in its place.
+A tower has one or several branches, each an encoder's features and the projector over them. A frozen encoder's branch
+reads cached features; a live one runs the encoder on token ids that were made once. The loop sees no difference, so the
+same steps train projectors alone, whole encoders, and a word bag beside frozen features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FeatureRows", "FrozenTower"]
+from pairspace.encoders.batching import batches
+from pairspace.encoders.protocol import Trainable
+from pairspace.projectors import join_vectors
 
-IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a side; more is gathered from disk step by step
+__all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "Tower", "distinct_modules"]
+
+IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a branch; more is gathered from disk step by step
 SAMPLE = 64  # rows that stand for all where features are compared
+TOKENS = 8192  # padded tokens that an encoder in training runs at once
+Mix = tuple[float, np.ndarray]  # share of a row's own features, and the rows that the rest comes from
 
 
 class FeatureRows(Protocol):
@@ -39,42 +46,183 @@ class FeatureRows(Protocol):
         ...
 
 
-class FrozenTower:
+class Branch(Protocol):
+    """An encoder's part of a tower."""
+
+    projector: nn.Module
+    truncated: float
+    encoder_module: nn.Module | None  # what trains beside the projector
+    encoder_rate: float  # the learning rate that suits it
+
+    def __len__(self) -> int: ...
+
+    def features(self, rows: np.ndarray) -> Tensor:
+        """What goes into the projector, (n, sum of blocks)."""
+        ...
+
+    def sample(self) -> np.ndarray:
+        """Some numbers that tell these items from others."""
+        ...
+
+
+def _spread(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, SAMPLE).astype(np.int64))
+
+
+class FrozenBranch:
     """Cached features and the projector over them.
 
     Args:
         features: of the side's distinct items.
-        projector: the module that is trained; may be shared with another tower.
+        projector: the module that is trained; may be shared with another branch.
         device: where to compute.
     """
 
+    encoder_module, encoder_rate = None, 0.0
+
     def __init__(self, features: FeatureRows, projector: nn.Module, *, device: torch.device | str = "cpu") -> None:
-        self.features, self.projector, self.device = features, projector.to(device), torch.device(device)
+        self.rows_of, self.projector, self.device = features, projector.to(device), torch.device(device)
+        self.truncated = features.truncated
         self._held: Tensor | None = None
         if len(features) * features.dimension * 4 <= IN_MEMORY:
             self._held = torch.from_numpy(features.rows()).to(self.device)
 
     def __len__(self) -> int:
-        return len(self.features)
-
-    def modules(self) -> Sequence[nn.Module]:
-        """What the optimiser trains."""
-        return (self.projector,)
+        return len(self.rows_of)
 
     def sample(self) -> np.ndarray:
-        """A few feature rows, spread over all: what tells these features from others."""
-        return self.features.rows(np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(np.int64)))
+        """A few feature rows, spread over all."""
+        return self.rows_of.rows(_spread(len(self)))
 
-    def vectors(self, rows: np.ndarray) -> Tensor:
-        """Unit vectors (n, dimension) of the items in `rows`."""
+    def features(self, rows: np.ndarray) -> Tensor:
+        """See Branch."""
         if self._held is not None:
-            x = self._held.index_select(0, torch.from_numpy(rows).to(self.device))
-        else:
-            x = torch.from_numpy(self.features.rows(rows)).to(self.device)
-        return torch.nn.functional.normalize(self.projector(x), dim=1)
+            return self._held.index_select(0, torch.from_numpy(rows).to(self.device))
+        return torch.from_numpy(self.rows_of.rows(rows)).to(self.device)
+
+
+class LiveBranch:
+    """An encoder that trains, over the token ids of the side's distinct items.
+
+    Args:
+        encoder: whose weights change.
+        layers: which of its layers are joined.
+        texts: the items.
+        projector: over the joined layers.
+        module: the encoder's module as it is trained; may be shared with another branch.
+        device: where to compute.
+        bf16: run the encoder under bf16 autocast.
+    """
+
+    def __init__(
+        self,
+        encoder: Trainable,
+        layers: tuple[str, ...],
+        texts: Sequence[str],
+        projector: nn.Module,
+        module: nn.Module,
+        *,
+        device: torch.device | str = "cpu",
+        bf16: bool = False,
+    ) -> None:
+        self.encoder, self.layers, self.projector = encoder, layers, projector.to(device)
+        self.encoder_module: nn.Module = module.to(device)
+        self.encoder_rate, self.device, self.bf16 = encoder.learning_rate, torch.device(device), bf16
+        ids, lengths = encoder.tokens(texts)
+        self.ids = [np.asarray(one, np.int32) for one in ids]
+        self.lengths = np.fromiter(map(len, self.ids), np.int64, len(self.ids))
+        limit = encoder.max_length
+        self.truncated = float((lengths > limit).mean()) if limit is not None and len(lengths) else 0.0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def sample(self) -> np.ndarray:
+        """The token ids of a few items, spread over all."""
+        return np.concatenate([self.ids[row] for row in _spread(len(self))])
+
+    def features(self, rows: np.ndarray) -> Tensor:
+        """Every layer's vector at unit length, joined; texts of near length run together where padding costs."""
+        if not self.encoder.sorts:
+            return self._run(rows)
+        parts = list(batches(self.lengths[rows], tokens=TOKENS))
+        back = torch.from_numpy(np.argsort(np.concatenate(parts))).to(self.device)
+        return torch.cat([self._run(rows[part]) for part in parts]).index_select(0, back)
+
+    def _run(self, rows: np.ndarray) -> Tensor:
+        tensors = [one.to(self.device) for one in self.encoder.collate([self.ids[row] for row in rows])]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            out = self.encoder_module(*tensors, self.layers)
+        return torch.cat([nn.functional.normalize(layer.float(), dim=1) for layer in out], 1)
+
+
+class Tower:
+    """All branches of a side.
+
+    Args:
+        branches: over the same items.
+        device: where to compute.
+    """
+
+    def __init__(self, branches: Sequence[Branch], *, device: torch.device | str = "cpu") -> None:
+        self.branches, self.device = tuple(branches), torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.branches[0])
+
+    @property
+    def truncated(self) -> float:
+        """The largest share of items that a branch's encoder cuts."""
+        return max(branch.truncated for branch in self.branches)
+
+    @property
+    def live(self) -> bool:
+        """True if an encoder trains."""
+        return any(branch.encoder_module is not None for branch in self.branches)
+
+    @property
+    def heavy(self) -> bool:
+        """True if an encoder trains whose activations fill memory, so that batches are taken in chunks."""
+        return any(isinstance(branch, LiveBranch) and branch.encoder.sorts for branch in self.branches)
+
+    def order(self, rows: np.ndarray) -> np.ndarray:
+        """An order of these rows in which neighbours are of near length."""
+        lengths = [branch.lengths for branch in self.branches if isinstance(branch, LiveBranch)]
+        return np.argsort(-lengths[0][rows], kind="stable") if lengths else np.arange(len(rows))
+
+    def modules(self) -> list[nn.Module]:
+        """What the optimiser trains, the projectors first."""
+        encoders = [branch.encoder_module for branch in self.branches if branch.encoder_module is not None]
+        return [*(branch.projector for branch in self.branches), *encoders]
+
+    def sample(self) -> list[np.ndarray]:
+        """A few items' features, which tell this tower's from others."""
+        return [branch.sample() for branch in self.branches]
+
+    def vectors(self, rows: np.ndarray, mix: Mix | None = None) -> Tensor:
+        """Unit vectors (n, dimension) of the items in `rows`.
+
+        Args:
+            rows: (n,).
+            mix: mixes each item's features with another's before they are projected (FuseMix).
+        """
+        parts = []
+        for branch in self.branches:
+            x = branch.features(rows)
+            if mix is not None:
+                share, partners = mix
+                x = share * x + (1 - share) * branch.features(partners)
+            parts.append(branch.projector(x))
+        return join_vectors(parts)
 
     @torch.inference_mode()
     def all_vectors(self, chunk: int = 16384) -> Tensor:
         """Unit vectors of every item, in order, without gradients."""
-        parts = [self.vectors(np.arange(i, min(i + chunk, len(self)))) for i in range(0, len(self), chunk)]
+        step = min(chunk, 1024) if self.live else chunk
+        parts = [self.vectors(np.arange(i, min(i + step, len(self)))) for i in range(0, len(self), step)]
         return torch.cat(parts)
+
+
+def distinct_modules(modules: Sequence[Any]) -> list[nn.Module]:
+    """Each module once, in order."""
+    return list({id(module): module for module in modules}.values())

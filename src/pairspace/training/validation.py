@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from pairspace.neighbours import Ranking, top_k
-from pairspace.training.towers import FrozenTower
+from pairspace.objectives import alignment, uniformity
+from pairspace.training.towers import Tower
 
 __all__ = ["Score", "Validation"]
 
 DEPTH = 10
+SAMPLE = 2048  # items on which alignment and uniformity are measured
 
 
 class Score(NamedTuple):
@@ -29,7 +32,7 @@ class Validation:
         codes: of each pair, the row of its query and of its document among the distinct items.
     """
 
-    def __init__(self, query: FrozenTower, document: FrozenTower, codes: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, query: Tower, document: Tower, codes: tuple[np.ndarray, np.ndarray]) -> None:
         self.query, self.document = query, document
         self.codes = codes
         self._pairs = _keys(*codes, len(document)), _keys(codes[1], codes[0], len(query))
@@ -40,13 +43,33 @@ class Validation:
 
     def score(self) -> Score:
         """R@1 and MRR@10 now: every pairing that occurs counts as right."""
+        return self._score(*self._evaluated())
+
+    def record(self) -> dict[str, Any]:
+        """The score, and the two parts of a contrastive loss (Wang & Isola 2020), for the history."""
+        queries, documents = self._evaluated()
+        score = self._score(queries, documents)
+        a, b = (torch.from_numpy(vectors) for vectors in (queries, documents))
+        left, right = (torch.from_numpy(code[:SAMPLE]) for code in self.codes)
+        spread = (float(uniformity(a[:SAMPLE])) + float(uniformity(b[:SAMPLE]))) / 2
+        return {
+            "validation_R@1": round(score.recall, 5),
+            "validation_MRR@10": round(score.reciprocal_rank, 5),
+            "alignment": round(float(alignment(a[left], b[right])), 5),
+            "uniformity": round(spread, 5),
+        }
+
+    def _evaluated(self) -> tuple[np.ndarray, np.ndarray]:
         modules = [m for tower in (self.query, self.document) for m in tower.modules()]
         modes = [m.training for m in modules]
         for m in modules:
             m.eval()
-        queries, documents = self.vectors()
+        found = self.vectors()
         for m, mode in zip(modules, modes, strict=True):
             m.train(mode)
+        return found
+
+    def _score(self, queries: np.ndarray, documents: np.ndarray) -> Score:
         there = _hits(top_k(queries, documents, DEPTH), self._pairs[0], len(documents))
         back = _hits(top_k(documents, queries, DEPTH), self._pairs[1], len(queries))
         recall, rank = (np.mean([value(h) for h in (there, back)]) for value in (_recall, _reciprocal_rank))

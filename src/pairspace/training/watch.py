@@ -7,34 +7,14 @@ import math
 import numpy as np
 import torch
 
-from pairspace.errors import ShapeError, TrainingError
 from pairspace.training.history import History
 from pairspace.training.options import TrainingOptions
-from pairspace.training.towers import FrozenTower
+from pairspace.training.towers import Tower
 
-__all__ = ["check_codes", "describe_collapse", "describe_divergence"]
+__all__ = ["describe_collapse", "describe_divergence"]
 
 COLLAPSED = 0.95  # mean cosine of unrelated items above which a space no longer tells them apart
 SAMPLE = 512
-
-
-def check_codes(codes: tuple[np.ndarray, np.ndarray]) -> None:
-    """See that there is something to learn from.
-
-    Raises:
-        ShapeError: the two sides differ in length.
-        TrainingError: fewer than two pairs, or no negatives because one side has a single distinct item.
-    """
-    if len(codes[0]) != len(codes[1]):
-        raise ShapeError(f"a pair has two items, but one side has {len(codes[0])} and the other {len(codes[1])}")
-    if len(codes[0]) < 2:
-        raise TrainingError(f"{len(codes[0])} pair(s) to train on: at least 2 are needed, better thousands")
-    for which, one in zip(("first", "second"), codes, strict=True):
-        if (one == one[0]).all():
-            raise TrainingError(
-                f"all {len(one)} pairs have the same item on the {which} side, so no negatives are left to learn from: "
-                "check which columns were given as sides"
-            )
 
 
 def describe_divergence(what: str, options: TrainingOptions) -> str:
@@ -46,7 +26,7 @@ def describe_divergence(what: str, options: TrainingOptions) -> str:
 
 
 @torch.inference_mode()
-def describe_collapse(query: FrozenTower, document: FrozenTower, history: History, batch: int) -> list[str]:
+def describe_collapse(query: Tower, document: Tower, history: History, batch: int) -> list[str]:
     """Notes on a space that does not tell items apart, or a loss that never left chance."""
     notes = []
     for name, tower in (("query", query), ("document", document)):

@@ -1,0 +1,93 @@
+"""A pretrained text module made ready to be trained, and made plain again afterwards.
+
+Three ways: all of it, its last blocks only, or low-rank adapters (LoRA, Hu et al. 2022: W x + B A x with A and B of a
+small rank, W fixed). The input embeddings train with the whole only. Dropout is off: torch's attention on a CPU takes
+twice the time with it, and a contrastive run of a few epochs does not miss it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from torch import Tensor, nn
+
+from pairspace.encoders.module import TextModule
+from pairspace.encoders.protocol import WORDS
+from pairspace.encoders.words import words_of_padded
+from pairspace.errors import EncoderError
+
+__all__ = ["TrainableText"]
+
+
+class TrainableText(nn.Module):
+    """A text module in training, with the layer "words" beside the others.
+
+    Args:
+        module: what is trained, in place.
+        weights: of the layer "words", see `word_weights`.
+        skip: tokens of the prompt, which the words leave out.
+        blocks: train the last so many blocks and the heads only; None trains all.
+        lora: rank of low-rank adapters on every linear map of the blocks; None for none.
+
+    Raises:
+        EncoderError: more blocks than there are, or LoRA without its package.
+    """
+
+    def __init__(
+        self, module: TextModule, weights: Tensor, *, skip: int = 0, blocks: int | None = None, lora: int | None = None
+    ) -> None:
+        super().__init__()
+        self.module, self.skip = module, skip
+        self.register_buffer("weights", weights, persistent=False)
+        self._adapted = lora is not None
+        for part in module.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+        if lora is not None:
+            module.requires_grad_(False)
+            module.transformer = _adapt(module.transformer, lora)
+            module.heads.requires_grad_(True)
+        elif blocks is not None:
+            module.requires_grad_(False)
+            for block in _last_blocks(module.transformer, blocks):
+                block.requires_grad_(True)
+            module.heads.requires_grad_(True)
+        else:
+            module.requires_grad_(True)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, layers: tuple[str, ...]) -> tuple[Tensor, ...]:
+        """The asked layers, one float tensor (batch, dim of the layer) each."""
+        deep = tuple(layer for layer in layers if layer != WORDS)
+        found = dict(zip(deep, self.module(input_ids, attention_mask, deep), strict=True)) if deep else {}
+        if WORDS in layers:
+            transformer: nn.Module = self.module.transformer
+            table = transformer.get_input_embeddings().weight  # type: ignore[operator]
+            found[WORDS] = words_of_padded(input_ids, attention_mask, table, self.weights, skip=self.skip)
+        return tuple(found[layer] for layer in layers)
+
+    def finish(self) -> TextModule:
+        """The plain module with what was learnt in its own weights."""
+        if self._adapted:
+            self.module.transformer = self.module.transformer.merge_and_unload()  # type: ignore[operator]
+            self._adapted = False
+        return self.module.requires_grad_(False).eval()
+
+
+def _adapt(transformer: nn.Module, rank: int) -> nn.Module:
+    if importlib.util.find_spec("peft") is None:
+        raise EncoderError("low-rank adapters need the package peft: pip install 'pairspace[lora]'")
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
+    adapted: nn.Module = get_peft_model(transformer, settings)
+    return adapted
+
+
+def _last_blocks(transformer: nn.Module, count: int) -> list[nn.Module]:
+    """The last blocks: of all lists of equal modules in the model, the longest is its stack of blocks."""
+    stacks = [part for part in transformer.modules() if isinstance(part, nn.ModuleList)]
+    stack = max(stacks, key=len, default=nn.ModuleList())
+    if not 0 < count <= len(stack):
+        raise EncoderError(f"the last {count} blocks cannot be trained: this model has {len(stack)} blocks")
+    after = [part for name, part in transformer.named_children() if name in ("norm", "ln_f", "final_layer_norm")]
+    return [*stack[len(stack) - count :], *after]

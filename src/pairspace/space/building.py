@@ -1,0 +1,213 @@
+"""From names to sides: encoders loaded, each as often as it is needed, and a projector for every one of them.
+
+    --encoder minilm                     one encoder for all sides
+    --encoder title=minilm --encoder body=static
+    --encoder minilm+static              joined: both encode an item, and their vectors are added in the space
+
+Frozen encoders of one name, prompt and length are one object. What trains is its own on every side, unless the encoder
+is shared; what starts from nothing always trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pairspace.encoders import Encoder, load_encoder, resolve_layers
+from pairspace.encoders.protocol import Trainable
+from pairspace.encoders.static import StaticEncoder
+from pairspace.encoders.transformer import TransformerEncoder
+from pairspace.errors import SpaceError
+from pairspace.projectors import Projector, create_projector, start_at_identity
+from pairspace.space.side import Branch, Side
+
+__all__ = ["Plan", "build_sides", "own_encoder", "start_where_related"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `Space.create` was asked for; every field one value for all sides, or a mapping with one a side."""
+
+    encoder: Any
+    projector: Any = None
+    layers: Any = None
+    prompt: Any = None
+    max_length: Any = None
+    precision: str | None = None
+    dimension: int | None = None
+    shared_encoder: bool = False
+    shared_projector: bool = False
+    device: str | None = None
+    trust_remote_code: bool = False
+
+
+def per_side(sides: Sequence[str], value: Any, what: str) -> dict[str, Any]:
+    """One value for all sides, or a mapping of one for each.
+
+    Raises:
+        SpaceError: the mapping misses a side or names one that is not there.
+    """
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(sides, value)
+    if set(value) != set(sides):
+        raise SpaceError(f"{what} is given for {', '.join(value)}, but the sides are {', '.join(sides)}")
+    return {side: value[side] for side in sides}
+
+
+def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
+    """Load the encoders and make the projectors.
+
+    Raises:
+        EncoderError: an encoder is unknown or unsafe to load.
+        SpaceError: a setting does not fit the sides.
+    """
+    kinds = per_side(sides, plan.projector, "projector")
+    layers = per_side(sides, plan.layers, "layers")
+    encoders = _encoders(sides, plan, identity=set(kinds.values()) == {"identity"})
+    built: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {}
+    for side in sides:
+        built[side] = []
+        for encoder in encoders[side]:
+            kind = kinds[side] or ("identity" if _new(encoder) else "linear")
+            wanted = "last" if kind == "identity" or _new(encoder) else layers[side] or "spread"
+            built[side].append((encoder, kind, resolve_layers(encoder, wanted)))
+    dimension = plan.dimension or min(e.dimensions[taken[-1]] for side in sides for e, _, taken in built[side])
+    return _with_projectors(built, dimension, plan.shared_projector, chosen=kinds)
+
+
+def _with_projectors(
+    built: Mapping[str, list[tuple[Any, str, tuple[str, ...]]]],
+    dimension: int,
+    shared: bool,
+    chosen: Mapping[str, str | None],
+) -> dict[str, Side]:
+    made: dict[str, Side] = {}
+    first: list[tuple[str, tuple[int, ...]]] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # what a projector starts with is the same in every run
+        for side, parts in built.items():
+            branches = []
+            shapes = []
+            for place, (encoder, kind, taken) in enumerate(parts):
+                blocks = tuple(encoder.dimensions[layer] for layer in taken)
+                if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
+                    kind = "linear"  # a new encoder of another width than the space
+                shapes.append((kind, blocks))
+                if shared and first and shapes[place] != (first[place] if place < len(first) else None):
+                    raise SpaceError(
+                        "a shared projector needs sides whose features have the same layers and dimensions"
+                    )
+                module: Projector
+                if shared and first:
+                    module = next(iter(made.values())).branches[place].projector
+                else:
+                    module = create_projector(kind, blocks=blocks, dimension=dimension)
+                origin = None if _new(encoder) else encoder
+                branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
+            first = first or shapes
+            made[side] = Side(tuple(branches))
+    return made
+
+
+def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, list[Any]]:
+    names = per_side(sides, plan.encoder, "encoder")
+    prompts = per_side(sides, plan.prompt, "prompt")
+    lengths = per_side(sides, plan.max_length, "max_length")
+    precision = plan.precision or ("fp32" if identity else None)  # the yardstick equals what other tools compute
+    if plan.shared_encoder and len({(str(names[s]), prompts[s], lengths[s]) for s in sides}) > 1:
+        raise SpaceError("a shared encoder is one for all sides: give one name, one prompt and one max_length")
+    loaded: dict[Any, Encoder] = {}
+    found: dict[str, list[Any]] = {}
+    for side in sides:
+        if plan.shared_encoder and found:
+            found[side] = found[sides[0]]
+            continue
+        parts = [names[side]] if not isinstance(names[side], str) else _split(names[side])
+        found[side] = []
+        for name in parts:
+            settings: dict[str, Any] = {"prompt": prompts[side], "max_length": lengths[side], "device": plan.device}
+            settings |= {"precision": precision, "trust_remote_code": plan.trust_remote_code}
+            key = (name, prompts[side], lengths[side])
+            encoder: Any = name if not isinstance(name, str) else loaded.get(key) or load_encoder(name, **settings)
+            if _new(encoder):
+                encoder = _beside(encoder, found[side])
+            elif isinstance(name, str):
+                loaded[key] = encoder
+            found[side].append(encoder)
+        if len({encoder.modality for encoder in found[side]}) > 1:
+            raise SpaceError(
+                f"{names[side]}: encoders that are joined read the same items, but these read different ones"
+            )
+    return found
+
+
+def _split(name: str) -> list[str]:
+    """`minilm+static` to its parts; a path may hold a plus of its own."""
+    parts = [name] if Path(name).expanduser().exists() else [part.strip() for part in name.split("+")]
+    if not all(parts):
+        raise SpaceError(f"'{name}': write encoders that are joined as minilm+static")
+    return parts
+
+
+def _beside(encoder: Any, others: Sequence[Any]) -> Any:
+    """A new bag of words beside a pretrained text encoder starts from that encoder's own token embeddings."""
+    pretrained = next((other for other in others if isinstance(other, TransformerEncoder)), None)
+    if not isinstance(encoder, StaticEncoder) or pretrained is None or ":" in encoder.name:
+        return encoder
+    return StaticEncoder(f"static:{pretrained.name}", like=pretrained, device=str(encoder.device))
+
+
+def _new(encoder: Any) -> bool:
+    """True for an encoder that has yet to be made from texts."""
+    return bool(getattr(encoder, "from_nothing", False)) and not encoder.ready
+
+
+def own_encoder(encoder: Any, side: str) -> Trainable:
+    """The same encoder as an object of its own, whose weights may change without changing any other side's.
+
+    Raises:
+        SpaceError: the encoder cannot be trained.
+    """
+    if not isinstance(encoder, Trainable):
+        raise SpaceError(
+            f"the encoder of side '{side}', {encoder.name}, cannot be trained: features that were made elsewhere, and "
+            "models that sentence-transformers itself runs, have no weights here"
+        )
+    if encoder.from_nothing:
+        return encoder
+    again: Any = load_encoder(**encoder.settings(), device=str(getattr(encoder, "device", "cpu")))
+    again.name = encoder.name
+    return again  # type: ignore[no-any-return]
+
+
+def _origin(encoder: Encoder) -> str:
+    """Equal for encoders that differ in prompt or length only: their model's folder, else their fingerprint."""
+    return str(getattr(encoder, "folder", None) or encoder.fingerprint)
+
+
+def start_where_related(parts: Mapping[str, Side]) -> bool:
+    """Let projectors begin at the identity where that means something; False where the sides must be aligned first.
+
+    It does where all sides use one encoder (their prompts may differ), where the user asked for the identity, and for
+    encoders that start from nothing, which have nothing to align yet.
+    """
+    branches = [branch for side in parts.values() for branch in side.branches]
+    for branch in branches:
+        if _new(branch.encoder) and branch.blocks[-1] == branch.projector.dimension:
+            start_at_identity(branch.projector)
+    old = [[branch for branch in side.branches if not _new(branch.encoder)] for side in parts.values()]
+    every = [branch for side in old for branch in side]
+    if all(branch.projector.kind == "identity" for branch in every):
+        return True
+    origins = [[(_origin(branch.encoder), branch.layers[-1]) for branch in side] for side in old if side]
+    if all(one == origins[0] for one in origins) and all(b.blocks[-1] == b.projector.dimension for b in every):
+        for branch in every:
+            start_at_identity(branch.projector)
+        return True
+    if len({id(branch.projector) for branch in every}) < len(every):
+        raise SpaceError("a shared projector needs sides that use one encoder and the same last layer")
+    return len(every) < 2
