@@ -25,6 +25,7 @@ _HOMES = {
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
     "load_encoder": "encoders",
+    "mine_negatives": "space",
     "read_beir": "data",
     "read_corpus": "data",
     "read_pairs": "data",
@@ -33,6 +34,7 @@ _HOMES = {
     "read_run": "data",
     "read_table": "data",
     "sample_path": "data",
+    "write_pairs": "data",
     "write_run": "data",
 }
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         read_run,
         read_table,
         sample_path,
+        write_pairs,
         write_run,
     )
     from pairspace.encoders import load_encoder
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space
+    from pairspace.space import Space, mine_negatives
     from pairspace.training import History, TrainingOptions
 
 

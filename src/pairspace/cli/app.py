@@ -16,6 +16,7 @@ from pairspace.cli.encode import encode
 from pairspace.cli.evaluate import evaluate
 from pairspace.cli.index import index
 from pairspace.cli.info import info
+from pairspace.cli.mine_negatives import mine_negatives
 from pairspace.cli.search import search
 from pairspace.cli.train import train
 from pairspace.errors import PairspaceError
@@ -27,10 +28,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, evaluate, compare, index, search, encode, info, demo):
+for verb in (train, evaluate, compare, mine_negatives, index, search, encode, info, demo):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
 

@@ -7,6 +7,7 @@ from pairspace.data.pairs import Pairs, read_pairs
 from pairspace.data.qrels import Qrels, read_qrels
 from pairspace.data.runs import Run, read_run, write_run
 from pairspace.data.tables import column_names, read_table
+from pairspace.data.writing import write_pairs
 
 __all__ = [
     "Corpus",
@@ -26,5 +27,6 @@ __all__ = [
     "read_run",
     "read_table",
     "sample_path",
+    "write_pairs",
     "write_run",
 ]
