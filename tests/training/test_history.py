@@ -40,6 +40,47 @@ def test_draws_a_picture(history, tmp_path, scored):
     assert width > height > 200
 
 
+def drawn(history):
+    """What each panel shows: its title, and of every curve the x and y values."""
+    shown = {}
+    for axis in history.figure().axes:
+        curves = [line for line in axis.lines if line.get_marker() == "."]
+        if curves:
+            shown[axis.get_title() or axis.get_ylabel()] = [(list(c.get_xdata()), list(c.get_ydata())) for c in curves]
+    return shown
+
+
+def test_panels_show_what_the_records_tell(history):
+    assert drawn(history) == {
+        "training loss (nats)": [([1, 2], [2.5, 1.5])],
+        "validation R@1": [([0, 1, 2], [0.1, 0.3, 0.2])],
+    }
+    for epoch, record in enumerate(history.records):
+        record |= {
+            "temperature": 0.5 - epoch / 8,
+            "bias": -10.0,
+            "alignment": 1.0 - epoch,
+            "uniformity": -2.0 - epoch,
+        }
+    shown = drawn(history)
+    assert len(shown) == 6
+    assert shown["temperature"] == [([0, 1, 2], [0.5, 0.375, 0.25])]
+    assert shown["bias"] == [([0, 1, 2], [-10.0] * 3)]
+    assert shown["alignment and uniformity"] == [([0, 1, 2], [1.0, 0.0, -1.0])]
+    assert shown["uniformity"] == [([0, 1, 2], [-2.0, -3.0, -4.0])]
+
+
+def test_the_epoch_whose_weights_were_kept_is_marked(history):
+    for axis in history.figure().axes:
+        assert list(axis.lines[0].get_xdata()) == [1, 1]
+
+
+def test_all_panels_make_a_picture(history, tmp_path):
+    history.records[1] |= {"temperature": 0.05, "bias": -9.0, "alignment": 0.4, "uniformity": -3.0}
+    history.plot(tmp_path / "history.png")
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_run_without_epochs_draws_too(tmp_path):
     History([{"epoch": 0}]).plot(tmp_path / "history.png")
     assert (tmp_path / "history.png").exists()
