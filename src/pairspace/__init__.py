@@ -34,6 +34,7 @@ _HOMES = {
     "read_run": "data",
     "read_table": "data",
     "sample_path": "data",
+    "sweep": "space",
     "write_pairs": "data",
     "write_run": "data",
 }
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, mine_negatives
+    from pairspace.space import Space, mine_negatives, sweep
     from pairspace.training import History, TrainingOptions
 
 

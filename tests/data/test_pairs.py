@@ -252,3 +252,18 @@ def test_the_sample_is_read_and_split_by_its_groups():
     german = read_pairs(sample_path(), {"de": "long_de", "en": "long_en"}, skip_bad=True)
     assert len(german) > 1000
     assert (sample_path().parent / "LICENSE.md").is_file()
+
+
+def test_scores_may_be_a_list_of_the_pair_and_its_negatives():
+    pairs = Pairs.from_columns(
+        {"a": ["x", "y"], "b": ["u", "v"]}, negatives=[["w"], ["w", "z"]], score=[[1, 2], [3, 4, 5]]
+    )
+    assert pairs.table["score"].to_pylist() == [[1.0, 2.0], [3.0, 4.0, 5.0]]
+
+
+@pytest.mark.parametrize("wrong", [[2.0, float("nan")], [], None])
+def test_a_list_of_scores_with_a_gap_is_a_bad_row(wrong):
+    columns = {"a": ["x", "y"], "b": ["u", "v"]}
+    with pytest.raises(DataError, match="row 1.*score"):
+        Pairs.from_columns(columns, negatives=[["w"], ["z"]], score=[[1.0, 2.0], wrong])
+    assert len(Pairs.from_columns(columns, negatives=[["w"], ["z"]], score=[[1.0, 2.0], wrong], skip_bad=True)) == 1

@@ -18,6 +18,7 @@ from pairspace.cli.index import index
 from pairspace.cli.info import info
 from pairspace.cli.mine_negatives import mine_negatives
 from pairspace.cli.search import search
+from pairspace.cli.sweep import sweep
 from pairspace.cli.train import train
 from pairspace.errors import PairspaceError
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, evaluate, compare, mine_negatives, index, search, encode, info, demo):
+for verb in (train, sweep, evaluate, compare, mine_negatives, index, search, encode, info, demo):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
 

@@ -105,23 +105,26 @@ def train(
     encoder: Annotated[
         list[str] | None,
         typer.Option(
-            help="minilm, static, transformer, a folder, hub name, features; minilm+static; or side=NAME. [minilm]",
+            help="minilm, static, transformer, a folder, hub name, features; minilm+static; or side=NAME. (minilm)",
             rich_help_panel=SPACE,
         ),
     ] = None,
     projector: Annotated[
-        list[str] | None, typer.Option(help="linear, residual, identity; or side=NAME. [linear]", rich_help_panel=SPACE)
+        list[str] | None,
+        typer.Option(help="linear, residual, identity; or side=NAME. (default: linear)", rich_help_panel=SPACE),
     ] = None,
     layers: Annotated[
         list[str] | None,
-        typer.Option(help="spread, last or names as 0,2,last; or side=LAYERS. [spread]", rich_help_panel=SPACE),
+        typer.Option(
+            help="spread, last or names as 0,2,last; or side=LAYERS. (default: spread)", rich_help_panel=SPACE
+        ),
     ] = None,
     prompt: Annotated[
         list[str] | None, typer.Option(help="Text before every item; or side=TEXT.", rich_help_panel=SPACE)
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens an item is cut at.", rich_help_panel=SPACE)] = None,
     precision: Annotated[
-        str | None, typer.Option(help="auto, fp32 or bf16. [auto; fp32 for identity]", rich_help_panel=SPACE)
+        str | None, typer.Option(help="auto, fp32 or bf16. (default: auto; fp32 for identity)", rich_help_panel=SPACE)
     ] = None,
     dimension: Annotated[
         int | None, typer.Option(help="Of the space; by default the smaller last layer.", rich_help_panel=SPACE)
@@ -155,10 +158,11 @@ def train(
         int | None, typer.Option(help="Epochs on the projectors alone before.", rich_help_panel=ENCODERS)
     ] = None,
     encoder_learning_rate: Annotated[
-        float | None, typer.Option(help="Of encoders that train. [as suits each kind]", rich_help_panel=ENCODERS)
+        float | None,
+        typer.Option(help="Of encoders that train. (default: as suits each kind)", rich_help_panel=ENCODERS),
     ] = None,
     chunk_size: Annotated[
-        int | None, typer.Option(help="Pairs in an encoder's memory at once. [64]", rich_help_panel=ENCODERS)
+        int | None, typer.Option(help="Pairs in an encoder's memory at once. (default: 64)", rich_help_panel=ENCODERS)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs.", rich_help_panel=TRAINING)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs a step.", rich_help_panel=TRAINING)] = None,
@@ -178,7 +182,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Equal seeds repeat a run exactly on a CPU.", rich_help_panel=TRAINING)] = 0,
     objective: Annotated[
         str | None,
-        typer.Option(help="infonce, sigmoid, margin, distill or margin-mse. [infonce]", rich_help_panel=OBJECTIVE),
+        typer.Option(
+            help="infonce, sigmoid, margin, distill or margin-mse. (default: infonce)", rich_help_panel=OBJECTIVE
+        ),
     ] = None,
     margin: Annotated[
         float | None, typer.Option(help="Of the objective margin, in cosine.", rich_help_panel=OBJECTIVE)

@@ -30,8 +30,8 @@ class Pairs:
 
     Attributes:
         table: one column a side (large_string or large_binary); `row`, the row in the source file (int64, from 0; over
-            several files counted on); and where given `id` and `group` (large_string), `score` (float64), `negatives`
-            (large_list of items).
+            several files counted on); and where given `id` and `group` (large_string), `score` (float64, or a
+            large_list of them), `negatives` (large_list of items).
         sides: names of the sides.
         query_side: the side that is searched with; the first unless said otherwise.
         source: where they come from, for messages.
@@ -159,7 +159,7 @@ class Pairs:
             group: what must stay together in a split, one value a row.
             id: names, one a row.
             negatives: a list of items a row.
-            score: numbers, one a row.
+            score: numbers, one a row, or a list a row: of the pair, and of each of its negatives.
             root: as in `read_pairs`.
             query_side: as in `read_pairs`.
             skip_bad: as in `read_pairs`.
@@ -230,7 +230,7 @@ def read_pairs(
         group: column whose equal values must stay on one side of a split.
         id: column that names the pairs.
         negatives: column, or columns, of items known to be wrong for the row.
-        score: column of numbers.
+        score: column of numbers, or of lists: the score of the pair, then of each of its negatives.
         root: folder that relative paths among the items start from.
         query_side: the side that is searched with; the first unless said otherwise.
         skip_bad: leave out rows that cannot be read or have an empty item, and count them, instead of stopping.

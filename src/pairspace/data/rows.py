@@ -125,9 +125,11 @@ def _append_extra(table: pa.Table, source: Source, extra: Extra) -> pa.Table:
 
 
 def _scores(source: Source, name: str) -> pa.ChunkedArray:
+    """One number a row, or a list: of the pair, and of each of its negatives."""
     column = source.table[name]
+    listed = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
     try:
-        return column.cast(pa.float64())
+        return column.cast(pa.large_list(pa.float64()) if listed else pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"{source.path}: column {name!r} (score) must hold numbers ({error})") from error
 
@@ -164,14 +166,23 @@ def _empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(empty, True)
 
 
+def _no_number(scores: pa.ChunkedArray) -> pa.ChunkedArray:
+    """True where a score is missing or not finite; of a list, any of it."""
+    if not pa.types.is_large_list(scores.type):
+        return pc.invert(pc.fill_null(pc.is_finite(scores), False))
+    bad = np.equal(pc.fill_null(pc.list_value_length(scores), 0).to_numpy(), 0)
+    wrong = pc.invert(pc.fill_null(pc.is_finite(pc.list_flatten(scores)), False))
+    bad[pc.list_parent_indices(scores).to_numpy()[wrong.to_numpy()]] = True
+    return pa.chunked_array([pa.array(bad)])
+
+
 def _bad_rows(table: pa.Table, sides: Mapping[str, str], extra: Extra) -> tuple[np.ndarray, Callable[[int], str]]:
     """A mask of the bad rows, and what says why the row at a position is bad."""
     checks = [(_empty(table[side]), f"side {side!r} (column {column!r}) is empty") for side, column in sides.items()]
     if extra.id is not None:
         checks.append((_empty(table["id"]), f"the id (column {extra.id!r}) is empty"))
     if extra.score is not None:
-        finite = pc.fill_null(pc.is_finite(table["score"]), False)
-        checks.append((pc.invert(finite), f"the score (column {extra.score!r}) is no number"))
+        checks.append((_no_number(table["score"]), f"the score (column {extra.score!r}) is no number"))
     masks = [(mask.to_numpy(), why) for mask, why in checks]
     bad = np.logical_or.reduce([mask for mask, _ in masks])
     return bad, lambda position: next(why for mask, why in masks if mask[position])

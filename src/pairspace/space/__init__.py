@@ -2,5 +2,6 @@
 
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
+from pairspace.space.sweeping import Sweep, Trial, sweep
 
-__all__ = ["Space", "mine_negatives"]
+__all__ = ["Space", "Sweep", "Trial", "mine_negatives", "sweep"]

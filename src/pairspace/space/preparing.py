@@ -1,4 +1,4 @@
-"""What is settled before training: which pairs watch it, which encoders train, what those without weights begin with."""
+"""What is settled before training: which pairs watch it, which encoders train, and what they begin with."""
 
 from __future__ import annotations
 
