@@ -10,11 +10,22 @@ import torch
 
 from pairspace.objectives import Temperature
 from pairspace.projectors import create_projector
-from pairspace.training import FrozenTower, History, TrainingOptions, Validation, train
+from pairspace.training import (
+    Examples,
+    FrozenBranch,
+    History,
+    Tower,
+    TrainingOptions,
+    Validation,
+    build_objective,
+    train,
+)
 
 
 class Rows:
     """Features in memory."""
+
+    truncated = 0.0
 
     def __init__(self, values: np.ndarray) -> None:
         self.values, self.dimension = values.astype(np.float32), values.shape[1]
@@ -24,6 +35,10 @@ class Rows:
 
     def rows(self, indices: np.ndarray | None = None) -> np.ndarray:
         return self.values if indices is None else self.values[indices]
+
+
+def tower(values: np.ndarray, projector: torch.nn.Module) -> Tower:
+    return Tower([FrozenBranch(Rows(values), projector)])
 
 
 @dataclass
@@ -44,12 +59,12 @@ class Problem:
         self.projectors = [
             create_projector(self.kind, blocks=[4, s.shape[1] - 4], dimension=8, **self.options) for s in self.sides
         ]
-        self.towers = tuple(FrozenTower(Rows(s[: self.n]), p) for s, p in zip(self.sides, self.projectors, strict=True))
-        self.codes = (np.arange(self.n), np.arange(self.n))
+        self.towers = tuple(tower(s[: self.n], p) for s, p in zip(self.sides, self.projectors, strict=True))
+        self.examples = Examples(np.arange(self.n), np.arange(self.n))
         self.temperature = Temperature()
         self.validation = None
         if self.held_out:
-            watched = (FrozenTower(Rows(s[self.n :]), p) for s, p in zip(self.sides, self.projectors, strict=True))
+            watched = (tower(s[self.n :], p) for s, p in zip(self.sides, self.projectors, strict=True))
             self.validation = Validation(*watched, (np.arange(self.held_out), np.arange(self.held_out)))
 
     def train(self, *, options: dict | None = None, **rest) -> History:
@@ -61,11 +76,12 @@ class Problem:
             "patience": None,
             "seed": 3,
         }
+        settings = TrainingOptions(**chosen | (options or {}))
         return train(
             *self.towers,
-            self.codes,
-            temperature=self.temperature,
-            options=TrainingOptions(**chosen | (options or {})),
+            self.examples,
+            objective=build_objective(settings, self.temperature, self.examples, dimension=8),
+            options=settings,
             **{"validation": self.validation, "progress": False} | rest,
         )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_a_resumed_run_still_knows_how_long_nothing_got_better(planted, tmp_path
     from pairspace.training.validation import Score, Validation
 
     scores = iter([0.5, 0.1, 0.1, 0.1, 0.1])
-    monkeypatch.setattr(Validation, "score", lambda self: Score(0.0, next(scores)))
+    monkeypatch.setattr(Validation, "_score", lambda self, *vectors: Score(0.0, next(scores)))
     with pytest.raises(Stop):
         planted().train(options={"patience": 3}, checkpoint=tmp_path, after_epoch=stop_after(2))
     history = planted().train(options={"patience": 3}, checkpoint=tmp_path, resume=True)
@@ -94,12 +95,13 @@ def other_options(problem):
 
 
 def other_codes(problem):
-    problem.codes[1][:2] = problem.codes[1][1::-1]
+    problem.examples.document[:2] = problem.examples.document[1::-1]
     return {}
 
 
 def other_features(problem):
-    problem.towers[1].features.values = problem.towers[1].features.values + np.float32(0.5)
+    features = problem.towers[1].branches[0].rows_of
+    features.values = features.values + np.float32(0.5)
     return {}
 
 
@@ -112,20 +114,43 @@ def other_held_out(problem):
     return {}
 
 
-@pytest.mark.parametrize("change", [other_options, other_codes, other_features, no_validation, other_held_out])
-def test_resume_with_anything_else_is_refused_and_changes_nothing(planted, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (other_options, "learning_rate 0.02 there, 0.03 here"),
+        (other_codes, "the pairs"),
+        (other_features, "the items"),
+        (no_validation, "the validation pairs"),
+        (other_held_out, "the validation pairs"),
+    ],
+)
+def test_resume_with_anything_else_is_refused_and_changes_nothing(planted, tmp_path, change, said):
     planted().train(options={"epochs": 2}, checkpoint=tmp_path)
     problem = planted()
     start, rest = problem.weights(), change(problem)
     rest["options"] = {"epochs": 2} | rest.get("options", {})
-    with pytest.raises(TrainingError, match="made with other pairs or settings; use those again, or remove it"):
+    message = re.escape(f"made with other pairs or settings ({said}); use those again, or remove it")
+    with pytest.raises(TrainingError, match=message):
         problem.train(checkpoint=tmp_path, resume=True, **rest)
     assert all(torch.equal(problem.weights()[name], value) for name, value in start.items())
 
 
+def test_every_setting_that_differs_is_named(planted, tmp_path):
+    planted().train(options={"epochs": 2}, checkpoint=tmp_path)
+    changed = {"epochs": 3, "batch_size": 60, "margin": 0.5, "matryoshka": (4,), "learning_rate": 1e-5}
+    message = (
+        r"\(epochs 2 there, 3 here, batch_size 50 there, 60 here, learning_rate 0.02 there, 1e-05 here, "
+        r"margin 0.3 there, 0.5 here, matryoshka \[\] there, \[4\] here\)"
+    )
+    problem = planted()
+    with pytest.raises(TrainingError, match=message):
+        problem.train(options=changed, checkpoint=tmp_path, resume=True)
+
+
 def test_resume_with_another_projector_is_refused(planted, tmp_path):
     planted(kind="linear").train(options={"epochs": 2}, checkpoint=tmp_path)
-    with pytest.raises(TrainingError, match="made with other pairs or settings"):
+    message = r"other pairs or settings \(the shapes of what trains, the weights at the start\)"
+    with pytest.raises(TrainingError, match=message):
         planted(kind="residual").train(options={"epochs": 2}, checkpoint=tmp_path, resume=True)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pairspace.errors import ShapeError, TrainingError
-from pairspace.training import FrozenTower, TrainingOptions
-from pairspace.training.loop import _batches, _optimizer, _rate
-from pairspace.training.validation import Score
+from pairspace.errors import TrainingError
+from pairspace.objectives import InfoNce
+from pairspace.training import FrozenBranch, Tower
+from pairspace.training.batches import Batches
+from pairspace.training.validation import Score, Validation
 
 
 @pytest.mark.parametrize("kind", ["linear", "residual"])
@@ -47,11 +48,11 @@ def test_projectors_hold_the_best_weights_and_training_stops_when_patience_is_ou
     problem, seen = planted(), []
     scores = iter([0.1, 0.2, 0.5, 0.3, 0.5, 0.4, 0.9])  # before training, then an epoch each; an equal one is no better
 
-    def score(self):
+    def score(self, *vectors):
         seen.append(problem.weights())
         return Score(0.0, next(scores))
 
-    monkeypatch.setattr("pairspace.training.validation.Validation.score", score)
+    monkeypatch.setattr(Validation, "_score", score)
     history = problem.train(options={"epochs": 20, "patience": 3})
     assert [r["epoch"] for r in history.records] == [0, 1, 2, 3, 4, 5]
     assert history.best_epoch == 2
@@ -65,7 +66,7 @@ def test_where_training_only_harms_the_start_is_kept(planted, monkeypatch):
     problem = planted()
     scores = iter([0.9] + [0.1] * 9)
     start = problem.weights()
-    monkeypatch.setattr("pairspace.training.validation.Validation.score", lambda self: Score(0.0, next(scores)))
+    monkeypatch.setattr(Validation, "_score", lambda self, *vectors: Score(0.0, next(scores)))
     history = problem.train(options={"patience": 2})
     assert history.best_epoch == 0
     assert all(torch.equal(problem.weights()[name], value) for name, value in start.items())
@@ -94,74 +95,38 @@ def test_an_exception_leaves_the_best_weights_so_far(planted):
     assert all(torch.equal(problem.weights()[name], value) for name, value in seen[1].items())
 
 
-def test_equal_items_are_no_negatives_in_a_batch(planted, monkeypatch):
-    from pairspace.training import loop
-
-    problem, given = planted(n=60), []
-    problem.codes = (np.arange(60) // 2, np.arange(60) % 7)
-    real = loop.info_nce
-
-    def spy(a, b, *, temperature, same):
-        given.append(tuple(ids.numpy() for ids in same))
-        return real(a, b, temperature=temperature, same=same)
-
-    monkeypatch.setattr(loop, "info_nce", spy)
-    problem.train(options={"epochs": 1, "batch_size": 30})
-    left, right = (np.concatenate(ids) for ids in zip(*given, strict=True))
-    together = sorted(zip(left, right, strict=True))
-    assert together == sorted(zip(*problem.codes, strict=True))  # each pair once, with its own ids
+@pytest.fixture
+def batches(monkeypatch):
+    """Every batch that the objective was given."""
+    seen, real = [], InfoNce.loss
+    monkeypatch.setattr(InfoNce, "loss", lambda self, batch: seen.append(batch) or real(self, batch))
+    return seen
 
 
 @pytest.mark.parametrize(("pairs", "size", "sizes"), [(100, 50, [50, 50]), (101, 50, [34, 34, 33]), (9, 50, [9])])
-def test_every_pair_is_seen_once_an_epoch_in_even_batches(planted, pairs, size, sizes):
+def test_every_pair_is_seen_once_an_epoch_in_even_batches(planted, batches, pairs, size, sizes):
     problem, notes = planted(n=pairs, held_out=0), []
-    history = problem.train(options={"epochs": 1, "batch_size": size}, after_epoch=notes.append)
+    history = problem.train(options={"epochs": 2, "batch_size": size}, after_epoch=notes.append)
     assert history is notes[0]
-    batches = list(_batches(pairs, math.ceil(pairs / size), seed=0, epoch=1))
-    assert [len(b) for b in batches] == sizes
-    assert sorted(np.concatenate(batches)) == list(range(pairs))
-    again, other = (list(_batches(pairs, len(sizes), seed=0, epoch=e)) for e in (1, 2))
-    assert all((a == b).all() for a, b in zip(batches, again, strict=True))
-    assert any((a != b).any() for a, b in zip(batches, other, strict=True))
+    assert sorted(map(len, batches)) == sorted(sizes * 2)
+    seen = [[batch.ids[0].numpy() for batch in some] for some in (batches[: len(sizes)], batches[len(sizes) :])]
+    for epoch in seen:
+        assert sorted(np.concatenate(epoch)) == list(range(pairs))
+    assert not np.array_equal(*map(np.concatenate, seen))
+    expected = Batches((problem.examples.query, problem.examples.document), batch_size=size, seed=3).epoch(2)
+    assert all((a == b).all() for a, b in zip(seen[1], expected, strict=True))
 
 
-def test_no_batch_is_a_single_pair(planted, monkeypatch):
-    from pairspace.training import loop
-
-    sizes = []
-    real = loop.info_nce
-    monkeypatch.setattr(loop, "info_nce", lambda a, b, **rest: sizes.append(len(a)) or real(a, b, **rest))
+def test_no_batch_is_a_single_pair(planted, batches):
     planted(n=7, held_out=0).train(options={"epochs": 1, "batch_size": 2})
-    assert sizes == [3, 2, 2]
-
-
-def test_learning_rate_rises_then_falls_as_half_a_cosine():
-    options = TrainingOptions(learning_rate=1.0, warmup=0.2)
-    rates = [_rate(options, step, 10) for step in range(10)]
-    assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
-    assert rates[6] == pytest.approx(0.5)  # half way down, from step 2 to step 10
-    assert rates[2:] == sorted(rates[2:], reverse=True) and rates[-1] > 0
-
-
-def test_one_step_in_all_has_the_whole_rate():
-    assert _rate(TrainingOptions(learning_rate=1.0, warmup=0.0), 0, 1) == 1.0
-
-
-def test_a_shared_projector_is_counted_once_and_vectors_do_not_decay(planted):
-    problem = planted()
-    shared = problem.projectors[0]
-    model = torch.nn.ModuleList([shared, shared, problem.temperature])
-    decayed, others = _optimizer(model, TrainingOptions(weight_decay=0.1)).param_groups
-    assert [p is shared.linear.weight for p in decayed["params"]] == [True]
-    assert {id(p) for p in others["params"]} == {id(shared.linear.bias), id(problem.temperature.log_scale)}
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert sorted(map(len, batches)) == [2, 2, 3]
 
 
 def test_a_shared_projector_trains_and_resumes(planted, rows, tmp_path):
     def shared():
         problem = planted(held_out=0)
         projector = problem.projectors[0]
-        problem.towers = (problem.towers[0], FrozenTower(rows(problem.sides[0][:, ::-1].copy()), projector))
+        problem.towers = (problem.towers[0], Tower([FrozenBranch(rows(problem.sides[0][:, ::-1].copy()), projector)]))
         return problem
 
     whole, stopped, resumed = shared(), shared(), shared()
@@ -193,26 +158,6 @@ def test_a_fixed_temperature_stays(planted):
     assert set(problem.train().column("temperature")) == {problem.temperature.value}
 
 
-def test_one_pair_is_too_few(planted):
-    with pytest.raises(TrainingError, match=r"1 pair\(s\) to train on: at least 2"):
-        planted(n=1, held_out=0).train()
-
-
-@pytest.mark.parametrize(("side", "name"), [(0, "first"), (1, "second")])
-def test_one_item_on_a_side_leaves_no_negatives(planted, side, name):
-    problem = planted()
-    problem.codes[side][:] = 5
-    with pytest.raises(TrainingError, match=f"all 120 pairs have the same item on the {name} side.*which columns"):
-        problem.train()
-
-
-def test_sides_of_different_length_are_refused(planted):
-    problem = planted()
-    problem.codes = (problem.codes[0], problem.codes[1][:-1])
-    with pytest.raises(ShapeError, match="one side has 120 and the other 119"):
-        problem.train()
-
-
 def test_nothing_to_train_is_said(planted):
     problem = planted()
     for parameter in [*problem.temperature.parameters(), *(p for m in problem.projectors for p in m.parameters())]:
@@ -225,9 +170,9 @@ def test_a_loss_that_is_no_number_is_told_with_place_and_remedy(planted, monkeyp
     problem, calls = planted(), []
     real = problem.towers[0].vectors
 
-    def spoilt(rows):
+    def spoilt(rows, mix=None):
         calls.append(1)
-        return real(rows) * (math.nan if len(calls) == 5 else 1)
+        return real(rows, mix) * (math.nan if len(calls) == 5 else 1)
 
     monkeypatch.setattr(problem.towers[0], "vectors", spoilt)
     with pytest.raises(TrainingError, match=r"loss became nan in epoch 2, step 2.*smaller learning rate than 0\.02"):
@@ -239,7 +184,7 @@ def test_weights_that_the_last_step_spoils_are_noticed(planted, monkeypatch):
     problem = planted(held_out=0)
     start = problem.weights()
     monkeypatch.setattr(
-        "pairspace.training.loop.torch.optim.AdamW.step",
+        "torch.optim.AdamW.step",
         lambda self, closure=None: self.param_groups[0]["params"][0].data.fill_(math.inf),
     )
     with pytest.raises(TrainingError, match=r"weights became NaN or infinite in epoch 1.*smaller learning rate"):

@@ -17,7 +17,22 @@ from pairspace.training import TrainingOptions
         ({"warmup": 1.0}, "warmup is a share"),
         ({"temperature": 0.001}, "temperature must lie between 0.01 and 1"),
         ({"patience": 0}, "patience must be at least 1"),
-        ({"seed": -1}, "seed must not be negative"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"projector_epochs": -1}, "projector_epochs must be at least 0"),
+        ({"chunk_size": 0}, "chunk_size must be at least 1"),
+        ({"encoder_learning_rate": 0.0}, "encoder_learning_rate must be above 0, got 0"),
+        ({"train_blocks": 0}, "train_blocks must be at least 1, or None"),
+        ({"lora": 0}, "lora must be at least 1, or None"),
+        ({"train_blocks": 1, "lora": 4}, "train_blocks and lora are two ways to train an encoder: give one"),
+        ({"margin": -0.1}, "margin must not be negative"),
+        ({"mix": float("inf")}, "mix must not be negative"),
+        ({"structure": float("nan")}, "structure must not be negative"),
+        ({"debias": 1.5}, "debias is a cosine, got 1.5"),
+        ({"teacher_weight": 1.1}, "teacher_weight is a share between 0 and 1"),
+        ({"teacher_temperature": 0.0}, "teacher_temperature must lie between"),
+        ({"mixing": 0.5}, "mixing must be at least 1"),
+        ({"objective": "hinge"}, "objective 'hinge' is unknown: choose one of infonce, sigmoid, margin, distill"),
+        ({"precision": "int8"}, "precision 'int8' is unknown: choose one of auto, fp32, bf16"),
     ],
 )
 def test_an_option_out_of_range_is_told_with_its_range(option, message):
@@ -26,5 +41,11 @@ def test_an_option_out_of_range_is_told_with_its_range(option, message):
 
 
 def test_options_come_back_from_their_dictionary():
-    options = TrainingOptions(epochs=3, patience=None)
+    options = TrainingOptions(epochs=3, patience=None, matryoshka=[4, 8], lora=2)
+    assert options.matryoshka == (4, 8)
     assert TrainingOptions(**options.to_dict()) == options
+
+
+def test_a_pretrained_encoder_in_training_has_defaults_of_its_own():
+    options = TrainingOptions.for_encoders(epochs=7)
+    assert (options.epochs, options.batch_size, options.patience) == (7, 256, None)

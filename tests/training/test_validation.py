@@ -5,7 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from pairspace.training import FrozenTower, Validation
+from pairspace.training import FrozenBranch, Tower, Validation
+
+
+def tower(features):
+    return Tower([FrozenBranch(features, nn.Identity())])
 
 
 def brute_force(queries, documents, pairs):
@@ -30,9 +34,7 @@ def test_score_equals_brute_force_with_several_right_answers(rows, seed):
     left = np.concatenate([np.arange(20), random.integers(0, 20, 25)])
     right = np.concatenate([random.permutation(25)[:20], np.arange(25)])
     right[:12] = np.arange(12)
-    validation = Validation(
-        FrozenTower(rows(queries), nn.Identity()), FrozenTower(rows(documents), nn.Identity()), (left, right)
-    )
+    validation = Validation(tower(rows(queries)), tower(rows(documents)), (left, right))
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (queries, documents)]
     recall, rank = brute_force(*unit, set(zip(left.tolist(), right.tolist(), strict=True)))
     score = validation.score()
@@ -42,9 +44,23 @@ def test_score_equals_brute_force_with_several_right_answers(rows, seed):
 
 
 def test_fewer_than_ten_documents_are_enough(rows):
-    x = np.eye(3)
-    tower = FrozenTower(rows(x), nn.Identity())
-    assert Validation(tower, tower, (np.arange(3), np.arange(3))).score() == (1.0, 1.0)
+    one = tower(rows(np.eye(3)))
+    assert Validation(one, one, (np.arange(3), np.arange(3))).score() == (1.0, 1.0)
+
+
+def test_a_record_has_the_score_and_the_two_parts_of_the_loss(rows):
+    random = np.random.default_rng(3)
+    queries, documents = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in random.normal(size=(2, 12, 5)))
+    validation = Validation(tower(rows(queries)), tower(rows(documents)), (np.arange(12), np.arange(12)))
+    record, score = validation.record(), validation.score()
+    assert record["validation_R@1"] == pytest.approx(score.recall, abs=1e-5)
+    assert record["validation_MRR@10"] == pytest.approx(score.reciprocal_rank, abs=1e-5)
+    assert record["alignment"] == pytest.approx(((queries - documents) ** 2).sum(1).mean(), abs=1e-4)
+    spread = []
+    for x in (queries, documents):
+        squares = [((x[i] - x[j]) ** 2).sum() for i in range(12) for j in range(i)]
+        spread.append(np.log(np.mean(np.exp(-2 * np.array(squares)))))
+    assert record["uniformity"] == pytest.approx(np.mean(spread), abs=1e-4)
 
 
 def test_scores_without_dropout_and_puts_the_mode_back(planted):

@@ -6,14 +6,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from pairspace.training import FrozenTower, History
+from pairspace.training import FrozenBranch, History, Tower
 from pairspace.training.watch import describe_collapse
+
+
+def tower(features):
+    return Tower([FrozenBranch(features, nn.Identity())])
 
 
 def towers(rows, spread):
     values = np.random.default_rng(0).normal(size=(200, 8))
     shifted = np.concatenate([np.full((200, 1), 1.0), spread * values], axis=1)
-    return FrozenTower(rows(shifted), nn.Identity()), FrozenTower(rows(values), nn.Identity())
+    return tower(rows(shifted)), tower(rows(values))
 
 
 def test_a_side_whose_items_all_lie_close_has_collapsed(rows):
@@ -32,13 +36,13 @@ def test_a_loss_at_chance_says_that_the_sides_seem_unrelated(rows):
 
 
 def test_the_mean_cosine_leaves_out_an_item_with_itself(rows):
-    orthogonal = FrozenTower(rows(np.eye(12)), nn.Identity())
+    orthogonal = tower(rows(np.eye(12)))
     assert describe_collapse(orthogonal, orthogonal, History(), 12) == []
 
 
 def test_pairs_dealt_at_random_are_noted(planted):
     problem = planted(n=200, held_out=0)
-    problem.codes = (problem.codes[0], np.random.default_rng(1).permutation(200))
+    problem.examples.document[:] = np.random.default_rng(1).permutation(200)
     history = problem.train(options={"epochs": 1, "learning_rate": 1e-5, "batch_size": 100})
     assert any("still at chance" in note for note in history.notes)
 
