@@ -51,6 +51,14 @@ def test_near_items_are_those_of_the_whole_matrix_and_are_searched_once_where_th
     assert sum(len(places) for places in near._kept.values()) <= keep
 
 
+def test_features_of_half_precision_are_compared_in_full():
+    angle = torch.tensor([0.0, 0.02, 0.06])
+    x = torch.stack([angle.cos(), angle.sin()], 1).half()
+    got = torch.zeros(3, 3)
+    Near((x,), above=0.9995).mask_(got, 0)  # cos 0.02 = 0.9998, cos 0.04 = 0.9992: one step of float16 apart
+    assert (got == -torch.inf).tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+
+
 def test_a_row_of_zeros_is_near_to_nothing():
     near = Near((torch.zeros(4, 3),), above=0.5)
     got = torch.zeros(4, 4)

@@ -104,7 +104,8 @@ class Near:
     def __init__(self, features: tuple[Tensor, ...], *, above: float) -> None:
         if len({len(one) for one in features}) != 1:
             raise ShapeError(f"features of one batch must have as many rows, got {[len(one) for one in features]}")
-        self._features = [one.detach() for one in features]
+        half = torch.float16, torch.bfloat16  # what a cache keeps, but too coarse to multiply in
+        self._features = [one.detach().float() if one.dtype in half else one.detach() for one in features]
         self._norms = [one.norm(dim=1).clamp_min(torch.finfo(one.dtype).tiny) for one in self._features]
         self._above, self._kept, self._left = above, dict[int, Tensor](), KEEP
 
