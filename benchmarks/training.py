@@ -27,20 +27,21 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from pairspace.objectives import Temperature
+from pairspace.objectives import InfoNce, Temperature
 from pairspace.projectors import create_projector
-from pairspace.training import FrozenTower, TrainingOptions
+from pairspace.training import Examples, FrozenBranch, Processes, Tower, TrainingOptions
 from pairspace.training.loop import _Run
 
 LAYERS, WIDTH = 4, 384
 DIMENSION = LAYERS * WIDTH
+BLOCKS = [WIDTH] * LAYERS
 ROWS = 24_000  # of the training set the project is measured on
 
 
 class RandomFeatures:
     """Unit blocks of noise in the shape of layered features."""
 
-    dimension = DIMENSION
+    dimension, truncated = DIMENSION, 0.0
 
     def __init__(self, count: int, seed: int) -> None:
         self._rows = torch.empty(count, DIMENSION).normal_(generator=torch.Generator().manual_seed(seed))
@@ -59,19 +60,20 @@ def make_run(batch: int) -> _Run:
     count = max(ROWS, batch)
     torch.manual_seed(0)
     towers = [
-        FrozenTower(RandomFeatures(count, seed), create_projector("linear", blocks=[WIDTH] * LAYERS, dimension=WIDTH))
+        Tower([FrozenBranch(RandomFeatures(count, seed), create_projector("linear", blocks=BLOCKS, dimension=WIDTH))])
         for seed in (1, 2)
     ]
-    codes = np.arange(count)
+    examples = Examples(np.arange(count), np.arange(count))
     options = TrainingOptions(batch_size=batch)
-    run = _Run((towers[0], towers[1]), (codes, codes.copy()), Temperature(options.temperature), options, None)
+    objective = InfoNce(Temperature(options.temperature))
+    run = _Run((towers[0], towers[1]), examples, objective, options, None, Processes())
     run.model.train()
     return run
 
 
 def our_step(run: _Run, batch: int) -> Callable[[], object]:
     random = np.random.default_rng(0)
-    return lambda: run._step(random.permutation(len(run.codes[0]))[:batch], 1e-3, "in the benchmark")
+    return lambda: run._update(random.permutation(len(run.examples))[:batch], random, "in the benchmark")
 
 
 def plain_step(run: _Run, batch: int) -> Callable[[], object]:
@@ -79,16 +81,17 @@ def plain_step(run: _Run, batch: int) -> Callable[[], object]:
     random, labels = np.random.default_rng(0), torch.arange(batch)
 
     def step() -> float:
-        rows = random.permutation(len(run.codes[0]))[:batch]
-        a, b = (tower.vectors(code[rows]) for tower, code in zip(run.towers, run.codes, strict=True))
-        logits = a @ b.T / run.temperature()
+        rows = random.permutation(len(run.examples))[:batch]
+        codes = run.examples.query, run.examples.document
+        a, b = (tower.vectors(code[rows]) for tower, code in zip(run.towers, codes, strict=True))
+        logits = a @ b.T / run.objective.temperature()
         loss = (
             torch.nn.functional.cross_entropy(logits, labels) + torch.nn.functional.cross_entropy(logits.T, labels)
         ) / 2
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         run.optimizer.step()
-        run.temperature.clamp_()
+        run.objective.clamp_()
         return float(loss.detach())
 
     return step

@@ -36,6 +36,11 @@ class FakeSpace:
     def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
         return pairs.items(side)
 
+    has_start = True
+
+    def starts_equal(self, side: str) -> bool:
+        return True
+
     def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> FakeFeatures:
         self.calls.append((side, len(items)))
         return FakeFeatures(items)

@@ -92,6 +92,10 @@ def test_the_model_card_may_be_edited(saved):
     assert Space.from_pretrained(saved).name == "small"
 
 
+def older(path):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -100,6 +104,7 @@ def test_the_model_card_may_be_edited(saved):
         (lambda f: (f / "config.json").write_text("{}"), "some other model"),
         (lambda f: (f / "config.json").write_text("[]"), "some other model"),
         (lambda f: (f / "config.json").write_text('{"library": "pairspace", "format": 99}'), "newer pairspace"),
+        (lambda f: older(f / "config.json"), r"older pairspace \(format 1\); train it anew"),
     ],
 )
 def test_a_folder_that_is_no_space_says_why(saved, break_it, message):
@@ -137,9 +142,9 @@ def test_the_card_says_how_it_was_trained(saved):
 def test_altered_settings_are_refused(saved, key):
     config = json.loads((saved / "config.json").read_text())
     if key == "dropped":
-        del config["sides"]["title"]["projector"]
+        del config["sides"]["title"][0]["projector"]
     elif key == "wider":
-        config["sides"]["title"]["projector"]["dimension"] = 99
+        config["sides"]["title"][0]["projector"]["dimension"] = 99
     else:
         del config[key]
     (saved / "config.json").write_text(json.dumps(config))
@@ -149,7 +154,7 @@ def test_altered_settings_are_refused(saved, key):
 
 def test_settings_that_are_not_those_of_the_weights_are_refused(saved):
     config = json.loads((saved / "config.json").read_text())
-    config["sides"]["title"]["layers"] = config["sides"]["title"]["layers"][::-1]
+    config["sides"]["title"][0]["layers"].reverse()
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(SpaceError, match="saved with .* is not the one it was saved with"):
         Space.from_pretrained(saved, device="cpu")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch
 from pairspace.projectors import IdentityProjector
 from pairspace.space import Space
 from pairspace.space.sentence import write_sentence_layout
+from pairspace.space.side import Branch, Side
 
 QUERIES = ["a red fox", "", "query ? unheard of", "small boats on the sea", "fox", "the red sea and a boat " * 8]
 DOCUMENTS = ["the fox is red and small", "a sea of boats", "bread", "a fox on a boat, a fox on the sea " * 8]
@@ -24,7 +26,8 @@ def space_of(encoder, **options) -> Space:
     """A space whose projectors are all different from each other and from their start."""
     space = Space.create(("title", "body"), encoder=encoder, device="cpu", cache=False, **options)
     torch.manual_seed(7)
-    for projector in {id(part.projector): part.projector for part in map(space.part, space.sides)}.values():
+    projectors = [branch.projector for side in space.sides for branch in space.part(side).branches]
+    for projector in dict.fromkeys(projectors):
         for value in projector.parameters():
             value.data.copy_(torch.randn_like(value) * 0.3)
     space.started = True
@@ -223,20 +226,14 @@ def test_the_files_an_encoder_came_from_stay_as_they_were(mean, tmp_path):
 def test_nothing_is_written_where_an_encoder_is_no_plain_text_model(modality, tmp_path):
     """Features of a file; and a text encoder whose modules only sentence-transformers itself can run."""
 
-    class Part:
-        projector = IdentityProjector([4], 4)
-        layers = ("last",)
-
-        class encoder:
-            prompt, max_length = "", None
-
     class Fake:
         sides, query_side, document_side = ("a", "b"), "a", "b"
 
         def part(self, side):
-            return Part()
+            encoder = SimpleNamespace(modality=modality, prompt="", max_length=None)
+            projector = IdentityProjector([4], 4)
+            return Side((Branch(encoder, ("last",), projector, projector),))
 
-    Part.encoder.modality = modality
     (tmp_path / "encoders/0").mkdir(parents=True)
     (tmp_path / "encoders/0/modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.BoW"}]')
     before = sorted(tmp_path.rglob("*"))

@@ -52,8 +52,9 @@ def create(plain_folder, tmp_path):
 
 def test_a_new_space_is_the_encoder_as_it_is(create, pairs):
     space, identity = create(), create(projector="identity")
-    assert space.part("title").layers[-1] == "last" and len(space.part("title").layers) > 1
-    assert identity.part("title").layers == ("last",)
+    (layered,), (plain,) = (one.part("title").branches for one in (space, identity))
+    assert layered.layers[-1] == "last" and len(layered.layers) > 1
+    assert plain.layers == ("last",)
     space.fit(pairs, epochs=1, batch_size=64)
     texts = sentences(20, seed=5)
     np.testing.assert_allclose(space.encode_start(texts), identity.encode(texts), atol=2e-3)
@@ -170,7 +171,7 @@ def test_one_pair_and_equal_pairs_are_refused_in_plain_words(create):
 
 
 def test_sides_that_do_not_fit_are_named(create, pairs):
-    with pytest.raises(SpaceError, match="the pairs have the sides title, body, the space needs 'query'"):
+    with pytest.raises(SpaceError, match="the pairs of memory have the sides title, body, the space needs 'query'"):
         Space.create(("query", "body"), encoder=create().part("title").encoder).fit(pairs)
     with pytest.raises(SpaceError, match="two or more sides of different names"):
         Space.create(("a", "a"))

@@ -224,10 +224,10 @@ def _config(folder: Path) -> dict[str, Any]:
         raise SpaceError(f"{folder}: holds some other model, not a pairspace space; name it as an encoder instead")
     if config.get("format", 0) > FORMAT:
         raise SpaceError(f"{folder}: written by a newer pairspace (format {config['format']}, this one reads {FORMAT})")
-    if config.get("format", 0) < FORMAT:
-        raise SpaceError(f"{folder}: written by an older pairspace (format {config.get('format')}); train it anew")
     if missing := [name for name in ("format", "fingerprint", "sides", "files") if name not in config]:
         raise SpaceError(f"{path}: altered or incomplete (there is no {', '.join(missing)})")
+    if config["format"] < FORMAT:
+        raise SpaceError(f"{folder}: written by an older pairspace (format {config['format']}); train it anew")
     return config
 
 
