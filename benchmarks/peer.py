@@ -1,8 +1,8 @@
 """The peer: MiniLM fine-tuned whole by sentence-transformers' own trainer on the pairs of `benchmarks.titles`.
 
-Symmetric multiple-negatives loss, no duplicates in a batch, AdamW, linear schedule with 10 % warm-up: what its own guide
-recommends; dropout off, because torch's attention is twice as fast without it. Checkpoints are written, so a run that was stopped goes on with the same command; the vectors of the test
-items and the seconds of training end up in the output folder, and R@1 is computed from them.
+Symmetric multiple-negatives loss, no duplicates in a batch, AdamW, linear schedule with 10 % warm-up: what its own
+guide recommends; dropout off, because torch's attention is twice as fast without it. Checkpoints are written, so a run
+that was stopped goes on with the same command; the seconds of training and R@1 end up in the output folder.
 
     python -m benchmarks.peer --train 24000 --epochs 1 --output peer-24000 [--threads 1]
 
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.titles import split
 
 import pairspace as ps
-from benchmarks.titles import split
 from pairspace.neighbours import top_k
 
 
@@ -115,7 +115,9 @@ def main() -> None:
             seed=0,
             use_cpu=True,
         ),
-        train_dataset=Dataset.from_dict({"anchor": train.items("title").to_pylist(), "positive": train.items("body").to_pylist()}),
+        train_dataset=Dataset.from_dict(
+            {"anchor": train.items("title").to_pylist(), "positive": train.items("body").to_pylist()}
+        ),
         loss=MultipleNegativesSymmetricRankingLoss(model),
         callbacks=[clock],
     )

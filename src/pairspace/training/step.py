@@ -104,21 +104,21 @@ class Step:
         given: dict[str, object] = {}
         if partners is None:  # a mixture is no item, so it has no id
             given["ids"] = tensor(examples.query[rows]), tensor(examples.document[rows])
-        if own is not None and len(others):
+        if own is not None:
             given |= {"negatives": vectors[1][count:], "negative_ids": tensor(others), "own": tensor(own)}
         if examples.scores is not None:
             given["scores"] = tensor(examples.scores[rows]).float()
         codes = examples.query, examples.document
+
+        def mixed(of: Callable[[np.ndarray], np.ndarray], code: np.ndarray) -> Tensor:
+            x = tensor(of(code[rows]))
+            return x if partners is None else share * x + (1 - share) * tensor(of(code[partners]))
+
         if examples.teacher is not None:
-            given["teacher"] = tuple(tensor(of[code[rows]]) for of, code in zip(examples.teacher, codes, strict=True))
+            found = [mixed(of.__getitem__, code) for of, code in zip(examples.teacher, codes, strict=True)]
+            given["teacher"] = tuple(torch.nn.functional.normalize(one, dim=1) for one in found)
         if examples.guide is not None and "features" in self.objective.needs:
-            found = []
-            for of, code in zip(examples.guide, codes, strict=True):
-                x = tensor(of.rows(code[rows]))
-                if partners is not None:
-                    x = share * x + (1 - share) * tensor(of.rows(code[partners]))
-                found.append(x)
-            given["features"] = tuple(found)
+            given["features"] = tuple(mixed(of.rows, code) for of, code in zip(examples.guide, codes, strict=True))
         return Batch(vectors[0], vectors[1][:count], **given)  # type: ignore[arg-type]
 
     def _embed(self, tower: Tower, rows: np.ndarray, mix: Mix | None) -> tuple[Tensor, Callable[[], None]]:
