@@ -1,11 +1,12 @@
-"""A bag of words that learns: one vector and one weight a token, no order, no attention.
+"""A bag of words that learns: one vector and one weight a token, no attention, and of order only where a word stands.
 
-    x = sum over distinct tokens t of w_t E_t / sum of w_t,    w_t = exp(l_t)
+    x = sum over distinct tokens t of w_t E_t / sum of w_t,    w_t = log(1 + c_t) exp(l_t + p_b(t))
 
-E_t starts as a Gaussian vector and l_t as log idf_t, idf_t = log(1 + (N - df_t + 1/2) / (df_t + 1/2)) as in BM25, over
-the texts it begins with. So before any training two texts are near if they share rare words: random vectors of enough
-width are almost orthogonal. Training then brings words together that stand for each other on the two sides and learns
-which words decide. Nothing else is as quick, and nothing else is as honest a baseline.
+c_t is how often t occurs in the text and b(t) on what place it occurs first, in 16 steps of a logarithmic scale.
+E_t starts as a Gaussian vector, p as zero, and l_t as log idf_t, idf_t = log(1 + (N - df_t + 1/2) / (df_t + 1/2)) as in
+BM25, over the texts it begins with. So before any training two texts are near if they share rare words: random vectors
+of enough width are almost orthogonal. Training then brings words together that stand for each other on the two sides,
+and learns which words and which places decide. It overfits soon, hence the two dropouts. Nothing else is as quick.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pairspace.encoders.nothing import FromNothing
 from pairspace.encoders.vocabulary import Vocabulary, document_frequencies, train_bpe
@@ -27,38 +29,46 @@ if TYPE_CHECKING:
 
 __all__ = ["StaticEncoder", "WeightedBag"]
 
+_PLACES = 16  # steps of the places in a text: 1.5 a doubling, the last from the 1,024th token on
+
 
 class WeightedBag(nn.Module):
-    """Vectors and log-weights of the tokens; see the module docstring.
+    """Vectors and log-weights of the tokens and of the places; see the module docstring.
 
     Args:
         tokens: size of the vocabulary.
         width: values a vector.
-        dropout: in training, the share of tokens left out of every text, each time others.
+        token_dropout: in training, the share of tokens left out of every text, each time others.
+        dropout: in training, the share of values of every text's vector set to zero.
     """
 
-    def __init__(self, tokens: int, width: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, tokens: int, width: int, *, token_dropout: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.zeros(tokens, width))
         self.log_weights = nn.Parameter(torch.zeros(tokens))
-        self.dropout = dropout
+        self.log_places = nn.Parameter(torch.zeros(_PLACES))
+        self.token_dropout, self.dropout = token_dropout, dropout
 
-    def forward(self, ids: Tensor, offsets: Tensor, layers: Sequence[str] = ("last",)) -> tuple[Tensor, ...]:
+    def forward(
+        self, ids: Tensor, factors: Tensor, places: Tensor, offsets: Tensor, layers: Sequence[str] = ("last",)
+    ) -> tuple[Tensor, ...]:
         """Weighted means.
 
         Args:
             ids: int64, the distinct tokens of all texts, one text after the other.
+            factors: float32, log(1 + count) of each.
+            places: int64, the step in which each occurs first.
             offsets: int64 (n,), where each text begins in them.
             layers: "last", the only layer there is.
 
         Returns:
             (n, width) once for each of `layers`; zeros for a text without tokens.
         """
-        weights = self.log_weights[ids].exp()
-        weights = nn.functional.dropout(weights, self.dropout, self.training)
-        summed = nn.functional.embedding_bag(ids, self.vectors, offsets, mode="sum", per_sample_weights=weights)
+        weights = factors * (self.log_weights[ids] + self.log_places[places]).exp()
+        weights = functional.dropout(weights, self.token_dropout, self.training)
+        summed = functional.embedding_bag(ids, self.vectors, offsets, mode="sum", per_sample_weights=weights)
         total = weights.new_zeros(len(offsets)).index_add(0, _owners(offsets, len(ids)), weights)
-        mean = summed / total.clamp_min(1e-9)[:, None]
+        mean = functional.dropout(summed / total.clamp_min(1e-9)[:, None], self.dropout, self.training)
         return tuple(mean for _ in layers)
 
 
@@ -75,7 +85,8 @@ class StaticEncoder(FromNothing):
         name: what the user calls it.
         width: values a vector.
         vocabulary: most tokens.
-        dropout: share of tokens left out of a text in training.
+        token_dropout: share of tokens left out of a text in training.
+        dropout: share of a vector's values set to zero in training.
         like: take the tokenizer and the input embeddings of this encoder as the start, instead of BPE and a Gaussian;
             the width is then that of its embeddings. It is only needed until `begin`.
         max_length: tokens kept of a text; None keeps all.
@@ -85,7 +96,6 @@ class StaticEncoder(FromNothing):
 
     family = "static"
     sorts = False
-    cached = False  # quicker than the disk
     layers = ("last",)
 
     def __init__(
@@ -94,6 +104,7 @@ class StaticEncoder(FromNothing):
         *,
         width: int = 384,
         vocabulary: int = 16_000,
+        token_dropout: float = 0.3,
         dropout: float = 0.2,
         like: TransformerEncoder | None = None,
         max_length: int | None = None,
@@ -102,13 +113,15 @@ class StaticEncoder(FromNothing):
     ) -> None:
         if width < 1:
             raise EncoderError(f"{name}: width {width}; a positive number of values a vector is needed")
-        if not 0 <= dropout < 1:
-            raise EncoderError(f"{name}: dropout {dropout} must be at least 0 and below 1")
+        for what, share in (("token_dropout", token_dropout), ("dropout", dropout)):
+            if not 0 <= share < 1:
+                raise EncoderError(f"{name}: {what} {share} must be at least 0 and below 1")
         if max_length is not None and max_length < 1:
             raise EncoderError(f"{name}: max_length {max_length} must be at least 1")
         super().__init__(name, max_length=max_length, prompt=prompt, device=device)
         self.width = width if like is None else like.dimensions["words"]
-        self.vocabulary, self.dropout, self._like = vocabulary, dropout, like
+        self.vocabulary, self.token_dropout, self.dropout = vocabulary, token_dropout, dropout
+        self._like = like
         self.dimensions = {"last": self.width}
 
     def begin(self, texts: Sequence[str], *, seed: int) -> None:
@@ -129,24 +142,29 @@ class StaticEncoder(FromNothing):
                 module.vectors.normal_(std=self.width**-0.5, generator=generator)
             else:
                 transformer: Any = self._like.module.transformer
-                module.vectors.copy_(transformer.get_input_embeddings().weight[: self._tokens.size])
+                table = transformer.get_input_embeddings().weight[: self._tokens.size].float()
+                module.vectors.copy_(table / table.norm(dim=1).mean())
         self._module = module.to(self.device).eval()
 
     def collate(self, ids: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-        """The distinct tokens of each text, one text after the other, and where each begins."""
+        """Of the distinct tokens of each text, one text after the other: id, factor and place; and where each begins."""
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
-        size = self.tokens.size
+        size, rows = self.tokens.size, np.arange(len(ids))
         flat = np.concatenate(ids).astype(np.int64) if len(ids) else np.empty(0, np.int64)
-        keys = np.unique(np.repeat(np.arange(len(ids)), sizes) * size + flat)
-        offsets = np.searchsorted(keys, np.arange(len(ids)) * size)
-        return torch.from_numpy(keys % size), torch.from_numpy(offsets)
+        keys, first, counts = np.unique(np.repeat(rows, sizes) * size + flat, return_index=True, return_counts=True)
+        place = first - np.repeat(np.cumsum(sizes) - sizes, sizes)[first]
+        steps = np.minimum((1.5 * np.log2(1 + place)).astype(np.int64), _PLACES - 1)
+        factors = np.log1p(counts).astype(np.float32)
+        offsets = np.searchsorted(keys, rows * size)
+        return tuple(map(torch.from_numpy, (keys % size, factors, steps, offsets)))
 
     def _own(self) -> dict[str, Any]:
-        own = {"width": self.width, "vocabulary": self.vocabulary, "dropout": self.dropout}
+        own = {"width": self.width, "vocabulary": self.vocabulary}
+        own |= {"token_dropout": self.token_dropout, "dropout": self.dropout}
         return own | {"max_length": self.max_length, "prompt": self.prompt}
 
     def _read(self, tokenizer: Tokenizer) -> Vocabulary:
         return Vocabulary(tokenizer, max_length=self.max_length, prompt=self.prompt)
 
     def _build(self) -> WeightedBag:
-        return WeightedBag(self.tokens.size, self.width, dropout=self.dropout)
+        return WeightedBag(self.tokens.size, self.width, token_dropout=self.token_dropout, dropout=self.dropout)

@@ -22,7 +22,8 @@ __all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "Tower"
 
 IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a branch; more is gathered from disk step by step
 SAMPLE = 64  # rows that stand for all where features are compared
-TOKENS = 8192  # padded tokens that an encoder in training runs at once
+TOKENS = 2048  # padded tokens that an encoder in training runs at once on a CPU: few, so that they stay in its cache
+TOKENS_GPU = 32768
 Mix = tuple[float, np.ndarray]  # share of a row's own features, and the rows that the rest comes from
 
 
@@ -145,7 +146,8 @@ class LiveBranch:
         """Every layer's vector at unit length, joined; texts of near length run together where padding costs."""
         if not self.encoder.sorts:
             return self._run(rows)
-        parts = list(batches(self.lengths[rows], tokens=TOKENS))
+        budget = TOKENS if self.device.type == "cpu" else TOKENS_GPU
+        parts = list(batches(self.lengths[rows], tokens=budget))
         back = torch.from_numpy(np.argsort(np.concatenate(parts))).to(self.device)
         return torch.cat([self._run(rows[part]) for part in parts]).index_select(0, back)
 
