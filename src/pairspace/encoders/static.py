@@ -147,7 +147,7 @@ class StaticEncoder(FromNothing):
         self._module = module.to(self.device).eval()
 
     def collate(self, ids: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-        """Of the distinct tokens of each text, one text after the other: id, factor and place; and where each begins."""
+        """Id, factor and place of the distinct tokens, one text after the other; and where each text begins in them."""
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         size, rows = self.tokens.size, np.arange(len(ids))
         flat = np.concatenate(ids).astype(np.int64) if len(ids) else np.empty(0, np.int64)
@@ -159,7 +159,7 @@ class StaticEncoder(FromNothing):
         return tuple(map(torch.from_numpy, (keys % size, factors, steps, offsets)))
 
     def _own(self) -> dict[str, Any]:
-        own = {"width": self.width, "vocabulary": self.vocabulary}
+        own: dict[str, Any] = {"width": self.width, "vocabulary": self.vocabulary}
         own |= {"token_dropout": self.token_dropout, "dropout": self.dropout}
         return own | {"max_length": self.max_length, "prompt": self.prompt}
 
