@@ -166,7 +166,7 @@ class TransformerEncoder:
 
     def settings(self) -> dict[str, Any]:
         """Arguments with which `load_encoder` makes this encoder again."""
-        name = self.name if self.name == "minilm" else str(self.folder)
+        name = self.name if self.name == "minilm" else str(self.folder.absolute())
         own = {"prompt": self.prompt, "max_length": self.max_length, "precision": self._asked}
         return {"name_or_path": name, **own, "trust_remote_code": self._trust}
 
@@ -203,15 +203,17 @@ class TransformerEncoder:
     def after_training(self) -> TransformerEncoder:
         """A new encoder with the weights as trained, in a folder of its own that goes when the encoder does.
 
-        This one forgets them: it is again what its files say.
+        This one forgets them: it is again what its files say. Where nothing was made ready to train, it is this one.
         """
-        module = self.module if self._training is None else self._training.finish()
+        if self._training is None:
+            return self
+        module = self._training.finish()
         home = tempfile.TemporaryDirectory(prefix="pairspace-encoder-")
         folder = Path(home.name) / "encoder"
         self.save(folder)
         self.layout.write_weights(module, folder)
         name = self.name if self.name.endswith(TRAINED) else self.name + TRAINED
-        own = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
+        own: dict[str, Any] = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
         own |= {"precision": self._asked, "trust_remote_code": self._trust}
         trained = TransformerEncoder(name, folder, read_layout(folder), **own)
         trained._home = home

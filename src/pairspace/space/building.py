@@ -10,6 +10,7 @@ is shared; what starts from nothing always trains.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
 from pairspace.space.side import Branch, Side
 
-__all__ = ["Plan", "build_sides", "own_encoder", "start_where_related"]
+__all__ = ["Plan", "build_sides", "from_nothing", "own_encoder", "start_where_related"]
 
 
 @dataclass(frozen=True)
@@ -158,12 +159,18 @@ def _beside(encoder: Any, others: Sequence[Any]) -> Any:
     pretrained = next((other for other in others if isinstance(other, TransformerEncoder)), None)
     if not isinstance(encoder, StaticEncoder) or pretrained is None or ":" in encoder.name:
         return encoder
-    return StaticEncoder(f"static:{pretrained.name}", like=pretrained, device=str(encoder.device))
+    own: dict[str, Any] = {"prompt": encoder.prompt, "max_length": encoder.max_length, "device": str(encoder.device)}
+    return StaticEncoder(f"static:{pretrained.name}", like=pretrained, **own)
 
 
 def _new(encoder: Any) -> bool:
     """True for an encoder that has yet to be made from texts."""
-    return bool(getattr(encoder, "from_nothing", False)) and not encoder.ready
+    return from_nothing(encoder) and not encoder.ready
+
+
+def from_nothing(encoder: Any) -> bool:
+    """True for an encoder whose vocabulary is made from texts, also where that is done."""
+    return bool(getattr(encoder, "from_nothing", False))
 
 
 def own_encoder(encoder: Any, side: str) -> Trainable:
@@ -178,7 +185,7 @@ def own_encoder(encoder: Any, side: str) -> Trainable:
             "models that sentence-transformers itself runs, have no weights here"
         )
     if encoder.from_nothing:
-        return encoder
+        return copy.deepcopy(encoder)
     again: Any = load_encoder(**encoder.settings(), device=str(getattr(encoder, "device", "cpu")))
     again.name = encoder.name
     return again  # type: ignore[no-any-return]

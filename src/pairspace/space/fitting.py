@@ -21,6 +21,7 @@ from pairspace.errors import SpaceError, TrainingError
 from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
+from pairspace.space.building import from_nothing
 from pairspace.space.preparing import begin_encoders, choose_trained, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
@@ -66,7 +67,7 @@ def fit(
     if train_encoders is not None:
         choose_trained(space, train_encoders)
     branches = [branch for side in sides for branch in space.part(side).branches]
-    pretrained = any(branch.trains and branch.origin is not None for branch in branches)
+    pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
     options = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
     processes = Processes.join(space.device)
     parts, held_out, notes = hold_out(parts, validation, options.seed)
@@ -108,7 +109,8 @@ class _Fitting:
         after_epoch: Callable[[History], None] | None,
     ) -> None:
         self.space, self.data, self.held_out = space, data, held_out
-        self.options, self.processes, self.progress = options, processes, progress
+        self.options, self.processes = options, processes
+        self.progress = progress if processes.first else False
         self.after_epoch = after_epoch
         self.sides = space.query_side, space.document_side
         self.held = None if held_out is None else read_data(space, [held_out], negatives=False)
@@ -117,23 +119,20 @@ class _Fitting:
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
         space, options = self.space, self.options
-        frozen = self.towers(self.data, live=False) if self._has_frozen() else None
-        if not space.started and frozen is not None:
-            self._align(frozen)
         if not space.started:
+            self._align()
             space.keep_start()
         trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
         examples = self.examples(teacher)
         first = History()
         if trains and options.projector_epochs:
             first = self._projectors_first(examples, checkpoint, resume)
-        towers = self.towers(self.data, live=True)
-        self.truncated = {side: round(tower.truncated, 4) for side, tower in zip(self.sides, towers, strict=True)}
-        watched = self.watched(live=True)
-        if not trains and not any(list(m.parameters()) for tower in towers for m in tower.modules()):
-            return self._untrained(watched)
         try:
-            history = self._run(towers, examples, options, watched, checkpoint, resume)
+            towers, watched = self.towers(self.data, live=True), self.watched(live=True)
+            self.truncated = {side: round(tower.truncated, 4) for side, tower in zip(self.sides, towers, strict=True)}
+            if not trains and not any(list(m.parameters()) for tower in towers for m in tower.modules()):
+                return self._untrained(watched)
+            history = self._run(towers, examples, options, watched, checkpoint, resume, first)
         finally:
             keep_trained(space)
         space.trained = True
@@ -149,8 +148,9 @@ class _Fitting:
         watched: Validation | None,
         checkpoint: Path | None,
         resume: bool,
+        before: History,
     ) -> History:
-        space = self.space
+        space, after_epoch = self.space, self.after_epoch
         objective = build_objective(options, space.temperature, examples, dimension=space.dimension, bias=space.bias)
         history = train(
             *towers,
@@ -162,7 +162,7 @@ class _Fitting:
             resume=resume,
             processes=self.processes,
             progress=self.progress,
-            after_epoch=self.after_epoch,
+            after_epoch=after_epoch and (lambda history: after_epoch(_one_after_the_other(before, history))),
         )
         space.bias = objective.scalars().get("bias", space.bias)
         return history
@@ -172,10 +172,7 @@ class _Fitting:
         options = replace(self.options, epochs=self.options.projector_epochs, projector_epochs=0)
         towers, watched = self.towers(self.data, live=False), self.watched(live=False)
         folder = None if checkpoint is None else checkpoint / "projectors"
-        return self._run(towers, examples, options, watched, folder, resume)
-
-    def _has_frozen(self) -> bool:
-        return any(branch.origin is not None for side in self.sides for branch in self.space.part(side).branches)
+        return self._run(towers, examples, options, watched, folder, resume, History())
 
     def towers(self, data: PairData, *, live: bool) -> tuple[Tower, Tower]:
         """A tower over the distinct items of each side; with `live`, encoders that train are run, not read."""
@@ -255,14 +252,17 @@ class _Fitting:
             found.append(self._features(replace(came[0], encoder=came[0].origin), items))
         return found[0], found[1]
 
-    def _align(self, towers: tuple[Tower, Tower]) -> None:
+    def _align(self) -> None:
         """Bring encoders of different origin together on the training pairs: the state before training."""
         rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
         found: list[tuple[Branch, torch.Tensor]] = []
-        for side, tower, code in zip(self.sides, towers, (self.data.query, self.data.document), strict=True):
-            for branch, part in zip(self.space.part(side).branches, tower.branches, strict=True):
-                if branch.origin is not None:
-                    found.append((branch, part.features(code[rows])[:, -branch.blocks[-1] :].cpu()))
+        codes = self.data.query, self.data.document
+        for side, items, code in zip(self.sides, self.data.items, codes, strict=True):
+            for branch in self.space.part(side).starting():
+                last = self._features(branch, items).rows(code[rows])[:, -branch.blocks[-1] :]
+                found.append((branch, torch.from_numpy(last)))
+        if not found:
+            return
         (first, target), *others = found
         for other, x in others:
             align(first.projector.cpu(), other.projector.cpu(), target, x)
@@ -321,4 +321,4 @@ def _one_after_the_other(first: History, second: History) -> History:
     done = first.records[-1]["epoch"]
     rest = [record | {"epoch": record["epoch"] + done} for record in second.records[1:]]
     best = second.best_epoch + done if second.best_epoch else first.best_epoch
-    return History(first.records + rest, best, first.notes + second.notes)
+    return History(first.records + rest, best, list(dict.fromkeys(first.notes + second.notes)))

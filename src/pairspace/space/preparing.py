@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pairspace.data import Pairs
 from pairspace.errors import DataError, SpaceError, TrainingError
-from pairspace.space.building import own_encoder
+from pairspace.space.building import from_nothing, own_encoder
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -73,10 +73,10 @@ def choose_trained(space: Space, sides: Sequence[str]) -> None:
     made: dict[int, Any] = {}
     for side in space.sides:
         for place, branch in enumerate(space.part(side).branches):
-            if side not in sides:
-                branch.trains = branch.trains and branch.origin is None
+            if side not in sides:  # what began with the space's own texts always trains
+                branch.trains = branch.trains and branch.origin is None and from_nothing(branch.encoder)
                 continue
-            if not branch.trains and branch.origin is not None:
+            if not branch.trains:
                 key = id(branch.encoder) if space.shared_encoder else hash((side, place))
                 if key not in made:
                     made[key] = own_encoder(branch.encoder, side)
