@@ -188,7 +188,7 @@ class TransformerEncoder:
     def begin(self, texts: Any, *, seed: int) -> None:
         """Nothing to begin: the weights are there."""
 
-    def collate(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
+    def collate(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids to what the module takes: padded ids and their mask."""
         return pad(ids, value=self.tokens.pad, left=self.tokens.pad_left)
 

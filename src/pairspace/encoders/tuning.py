@@ -8,7 +8,9 @@ twice the time with it, and a contrastive run of a few epochs does not miss it.
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pairspace.encoders.module import TextModule
@@ -40,9 +42,6 @@ class TrainableText(nn.Module):
         self.module, self.skip = module, skip
         self.register_buffer("weights", weights, persistent=False)
         self._adapted = lora is not None
-        for part in module.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = 0.0
         if lora is not None:
             module.requires_grad_(False)
             module.transformer = _adapt(module.transformer, lora)
@@ -55,14 +54,21 @@ class TrainableText(nn.Module):
         else:
             module.requires_grad_(True)
 
+    def train(self, mode: bool = True) -> TrainableText:
+        """The mode of the wrapper alone: inside it stays that of evaluation, which is without dropout of any kind."""
+        super().train(mode)
+        self.module.eval()
+        return self
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor, layers: tuple[str, ...]) -> tuple[Tensor, ...]:
         """The asked layers, one float tensor (batch, dim of the layer) each."""
         deep = tuple(layer for layer in layers if layer != WORDS)
         found = dict(zip(deep, self.module(input_ids, attention_mask, deep), strict=True)) if deep else {}
         if WORDS in layers:
-            transformer: nn.Module = self.module.transformer
-            table = transformer.get_input_embeddings().weight  # type: ignore[operator]
-            found[WORDS] = words_of_padded(input_ids, attention_mask, table, self.weights, skip=self.skip)
+            transformer: Any = self.module.transformer
+            weights: Any = self.weights
+            table = transformer.get_input_embeddings().weight
+            found[WORDS] = words_of_padded(input_ids, attention_mask, table, weights, skip=self.skip)
         return tuple(found[layer] for layer in layers)
 
     def finish(self) -> TextModule:
@@ -79,7 +85,9 @@ def _adapt(transformer: nn.Module, rank: int) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
-    adapted: nn.Module = get_peft_model(transformer, settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same start in every run, or none could be repeated or resumed
+        adapted: nn.Module = get_peft_model(transformer, settings)
     return adapted
 
 

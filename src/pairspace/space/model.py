@@ -219,7 +219,7 @@ class Space:
         part = self.part(side)
         found = []
         for branch in self._starting(part, side) if start else part.branches:
-            encoder = branch.origin if start else branch.encoder
+            encoder: Any = branch.origin if start else branch.encoder
             if cache and self.cache is not None and getattr(encoder, "cached", True):
                 found.append(self.cache.features(encoder, items, branch.layers, progress=progress))
             else:

@@ -118,7 +118,7 @@ def project(
     sizes = [sum(projector.blocks) for projector in projectors]
     out = np.empty((len(features), projectors[0].dimension), np.float32)
     for start, rows in _chunks(features):
-        parts = torch.from_numpy(rows).to(device).split(sizes, dim=1)
+        parts = torch.split(torch.from_numpy(rows).to(device), sizes, dim=1)
         vectors: Tensor = join_vectors([one(part) for one, part in zip(projectors, parts, strict=True)])
         out[start : start + len(rows)] = vectors.cpu().numpy()
     return out

@@ -85,7 +85,7 @@ class Processes:
         with _explained():
             dist.all_reduce(flat)
         sizes = [p.numel() for p in parameters.values()]
-        for p, own in zip(parameters.values(), flat.split(sizes), strict=True):
+        for p, own in zip(parameters.values(), torch.split(flat, sizes), strict=True):
             p.grad = own.view_as(p).clone()
 
     def tell(self, value: Any) -> Any:

@@ -50,10 +50,25 @@ class FeatureRows(Protocol):
 class Branch(Protocol):
     """An encoder's part of a tower."""
 
-    projector: nn.Module
-    truncated: float
-    encoder_module: nn.Module | None  # what trains beside the projector
-    encoder_rate: float  # the learning rate that suits it
+    @property
+    def projector(self) -> nn.Module:
+        """The module over the features."""
+        ...
+
+    @property
+    def encoder_module(self) -> nn.Module | None:
+        """What trains beside the projector."""
+        ...
+
+    @property
+    def encoder_rate(self) -> float:
+        """The learning rate that suits it."""
+        ...
+
+    @property
+    def truncated(self) -> float:
+        """Share of the items that were longer than the encoder reads."""
+        ...
 
     def __len__(self) -> int: ...
 
