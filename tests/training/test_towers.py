@@ -118,3 +118,12 @@ def test_a_bag_is_light_and_never_taken_in_chunks(texts):
     expected = encoder.encode(texts, ["last"]).vectors["last"]
     norms = np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(bag.all_vectors().numpy(), expected / np.maximum(norms, 1e-9), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["static:8", "transformer:32"])
+def test_no_rows_are_a_share_too(kind, texts):
+    encoder = load_encoder(kind, device="cpu")
+    encoder.begin(texts, seed=0)
+    width = encoder.dimensions["last"]
+    one = Tower([LiveBranch(encoder, ("last",), texts, nn.Linear(width, 4), encoder.training_module())])
+    assert one.vectors(np.empty(0, np.int64)).shape == (0, 4)

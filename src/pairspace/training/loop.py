@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pairspace.errors import TrainingError
-from pairspace.objectives import Objective
+from pairspace.objectives import InfoNce, Objective
 from pairspace.progress import Bar, progress_bar
 from pairspace.training.batches import Batches
 from pairspace.training.checkpoint import load_checkpoint, save_checkpoint
@@ -31,7 +31,7 @@ from pairspace.training.processes import Processes
 from pairspace.training.step import Step
 from pairspace.training.towers import Tower, distinct_modules
 from pairspace.training.validation import Validation
-from pairspace.training.watch import describe_collapse, describe_divergence
+from pairspace.training.watch import describe_batches, describe_chance, describe_collapse, describe_divergence
 
 __all__ = ["train"]
 
@@ -88,7 +88,9 @@ def train(
                         after_epoch(run.history)
     finally:
         run.put_back_best()
-    run.history.notes += describe_collapse(query, document, run.history, len(examples) // run.batches.steps)
+    run.history.notes += describe_batches(len(examples), run.options) + describe_collapse(query, document)
+    if type(objective) is InfoNce and examples.negatives is None and not run.options.mix:
+        run.history.notes += describe_chance(run.history, len(examples) // run.batches.steps)
     return run.history
 
 

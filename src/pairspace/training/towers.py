@@ -159,6 +159,8 @@ class LiveBranch:
 
     def features(self, rows: np.ndarray) -> Tensor:
         """Every layer's vector at unit length, joined; texts of near length run together where padding costs."""
+        if not len(rows):  # the share of one of many processes
+            return torch.empty(0, sum(self.encoder.dimensions[layer] for layer in self.layers), device=self.device)
         if not self.encoder.sorts:
             return self._run(rows)
         budget = TOKENS if self.device.type == "cpu" else TOKENS_GPU

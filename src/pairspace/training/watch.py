@@ -11,7 +11,7 @@ from pairspace.training.history import History
 from pairspace.training.options import TrainingOptions
 from pairspace.training.towers import Tower
 
-__all__ = ["describe_collapse", "describe_divergence"]
+__all__ = ["describe_batches", "describe_chance", "describe_collapse", "describe_divergence"]
 
 COLLAPSED = 0.95  # mean cosine of unrelated items above which a space no longer tells them apart
 SAMPLE = 512
@@ -26,8 +26,8 @@ def describe_divergence(what: str, options: TrainingOptions) -> str:
 
 
 @torch.inference_mode()
-def describe_collapse(query: Tower, document: Tower, history: History, batch: int) -> list[str]:
-    """Notes on a space that does not tell items apart, or a loss that never left chance."""
+def describe_collapse(query: Tower, document: Tower) -> list[str]:
+    """Notes on a space that does not tell items apart."""
     notes = []
     for name, tower in (("query", query), ("document", document)):
         rows = np.unique(np.linspace(0, len(tower) - 1, SAMPLE).astype(np.int64))
@@ -37,10 +37,25 @@ def describe_collapse(query: Tower, document: Tower, history: History, batch: in
                 f"collapse: unrelated items of the {name} side have a mean cosine of {mean:.2f}. Lower the learning "
                 "rate, use more pairs, or check that the sides' items differ"
             )
-    losses = history.column("loss")
-    if losses and batch > 2 and losses[-1] > 0.98 * math.log(batch):
-        notes.append(
-            f"the loss ({losses[-1]:.2f}) is still at chance (ln {batch} = {math.log(batch):.2f}): the two sides seem "
-            "unrelated. Check that row i of one side belongs with row i of the other"
-        )
     return notes
+
+
+def describe_chance(history: History, batch: int) -> list[str]:
+    """A note on a loss that never left chance, which for InfoNCE alone is the logarithm of the batch."""
+    losses = history.column("loss")
+    if not losses or batch <= 2 or losses[-1] <= 0.98 * math.log(batch):
+        return []
+    return [
+        f"the loss ({losses[-1]:.2f}) is still at chance (ln {batch} = {math.log(batch):.2f}): the two sides seem "
+        "unrelated. Check that row i of one side belongs with row i of the other"
+    ]
+
+
+def describe_batches(pairs: int, options: TrainingOptions) -> list[str]:
+    """A note where one batch holds all there is."""
+    if options.batch_size <= pairs:
+        return []
+    return [
+        f"batch_size {options.batch_size:,} is more than the {pairs:,} pairs there are, so an epoch is a single step "
+        "over all of them; a smaller batch makes more steps"
+    ]
