@@ -218,14 +218,16 @@ def train(
 ) -> None:
     """Train on pairs and write the space: projectors on frozen encoders, encoders too, or both from nothing."""
     given = locals()
+    from pairspace.encoders.device import pick_device
     from pairspace.space import Space
     from pairspace.training import Processes
 
-    processes = Processes.join(device or "cpu")
+    processes = Processes.join(pick_device(device))
     checkpoint = output.parent / f"{output.name}.checkpoint"
     if processes.first:
         _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
-    settings = {name: given[name] for name in _SETTINGS if given[name] not in (None, False)} | {"seed": seed}
+    settings = {name: given[name] for name in _SETTINGS if given[name] is not None and given[name] is not False}
+    settings["seed"] = seed
     if matryoshka:
         settings["matryoshka"] = sizes(matryoshka, "--matryoshka")
     how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
@@ -258,6 +260,7 @@ def train(
             **use,
         )
     began = time.perf_counter()
+    log, close = _tracker(track if processes.first else None, output, settings, resume=resume)
     try:
         history = space.fit(
             sets[0] if len(sets) == 1 else sets,
@@ -266,12 +269,15 @@ def train(
             teacher=None if teacher is None else Space.from_pretrained(teacher, **use),
             checkpoint=checkpoint,
             resume=resume,
-            after_epoch=None if track is None or not processes.first else _tracker(track, output, settings),
+            after_epoch=log,
             **settings,
         )
     except KeyboardInterrupt:
         print("\nstopped; the same command with --resume goes on", file=sys.stderr)
         raise typer.Exit(130) from None
+    finally:
+        close()
+    processes.leave()
     if not processes.first:
         return
     space.save_pretrained(output)
@@ -298,12 +304,16 @@ def _check_output(output: Path, checkpoint: Path, *, overwrite: bool, resume: bo
         shutil.rmtree(checkpoint)
 
 
-def _tracker(kind: str, output: Path, settings: dict[str, Any]) -> Callable[[History], None]:
-    """What is called after every epoch to log its record."""
+def _tracker(
+    kind: str | None, output: Path, settings: dict[str, Any], *, resume: bool
+) -> tuple[Callable[[History], None] | None, Callable[[], None]]:
+    """What is called after every epoch to log its record, and what at the end."""
     from pairspace.training.trackers import open_tracker
 
-    tracker = open_tracker(kind, output.parent / f"{output.name}.log", settings)
-    return lambda history: tracker.log(history.records[-1])
+    if kind is None:
+        return None, lambda: None
+    tracker = open_tracker(kind, output.parent / f"{output.name}.log", settings, resume=resume)
+    return lambda history: tracker.log(history.records[-1]), tracker.close
 
 
 def _summary(sets: Sequence[Pairs], space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:

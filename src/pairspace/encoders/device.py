@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +19,15 @@ PRECISIONS = ("auto", "fp32", "bf16")
 def pick_device(device: str | None = None) -> torch.device:
     """The device asked for, or the first of CUDA, Apple's MPS and CPU that is there.
 
+    Of several processes that torchrun started on a machine, each has a GPU of its own.
+
     Raises:
         EncoderError: torch knows no such device, or does not see it here.
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         found = torch.device(device)
         torch.empty(0, device=found)

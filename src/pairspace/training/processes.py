@@ -39,11 +39,20 @@ class Processes:
 
     @classmethod
     def join(cls, device: torch.device | str = "cpu") -> Processes:
-        """Join the others if torchrun started this process, else be alone."""
+        """Join the others if torchrun started this process, else be alone.
+
+        Raises:
+            TrainingError: the environment tells of others and not how to reach them.
+        """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
         if not dist.is_initialized():
+            if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+                raise TrainingError(
+                    f"WORLD_SIZE says that {count} processes train together, but {', '.join(missing)} is not set: "
+                    "start them with torchrun, or unset WORLD_SIZE"
+                )
             cuda = torch.device(device).type == "cuda"
             if cuda:
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -100,6 +109,11 @@ class Processes:
     def wait(self) -> None:
         """Go on when all are here."""
         self.tell(None)
+
+    def leave(self) -> None:
+        """Part from the others, when the work is done."""
+        if self.count > 1 and dist.is_initialized():
+            dist.destroy_process_group()
 
 
 @contextmanager
