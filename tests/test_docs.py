@@ -72,7 +72,7 @@ def test_no_page_names_a_verb_that_does_not_exist():
 
     verbs = set(get_command(app).commands)
     for page in PAGES:
-        for verb in re.findall(r"^\s*pairspace ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        for verb in re.findall(r"^\s*pairspace ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert verb in verbs, f"{page.name} names 'pairspace {verb}'"
 
 

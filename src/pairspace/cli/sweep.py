@@ -41,7 +41,9 @@ def sweep(
     if output is not None and output.exists():
         raise PairspaceError(f"{output} exists: choose another --output")
     read = read_sides(pairs, side, group=group, skip_bad=skip_bad)
-    fixed = {name: value for name, value in (("epochs", epochs), ("batch_size", batch_size)) if value is not None}
+    fixed: dict[str, Any] = {
+        name: value for name, value in (("epochs", epochs), ("batch_size", batch_size)) if value is not None
+    }
     how: dict[str, Any] = {"encoder": one_or_per_side(encoder, read.sides, "--encoder") or "minilm"}
     how |= {"device": device, "cache": not no_cache}
     found = run(read, dict(map(_parse, tries)), random=random, validation=validation, seed=seed, space=how, **fixed)

@@ -141,7 +141,7 @@ def _contains(ordered: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Which keys are in a sorted array."""
     if not len(ordered):
         return np.zeros(len(keys), bool)
-    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
+    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys)
 
 
 def _first_of_each(values: np.ndarray) -> np.ndarray:
