@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from pairspace.data import Pairs
+from pairspace.encoders import load_encoder
+from pairspace.errors import EncoderError, SpaceError
 from pairspace.projectors import IdentityProjector
 from pairspace.space import Space
-from pairspace.space.sentence import write_sentence_layout
+from pairspace.space.sentence import is_stock, write_sentence_layout
 from pairspace.space.side import Branch, Side
 
 QUERIES = ["a red fox", "", "query ? unheard of", "small boats on the sea", "fox", "the red sea and a boat " * 8]
@@ -34,6 +37,16 @@ def space_of(encoder, **options) -> Space:
     return space
 
 
+def fitted(encoder, *, sides=("title", "body"), train_encoders=None, settings=None, **options) -> Space:
+    """A space after a step or two of training, which gives encoders from nothing their vocabulary."""
+    space = Space.create(sides, encoder=encoder, device="cpu", cache=False, **options)
+    columns = [text or "bread" for text in QUERIES] * 3, (DOCUMENTS * 6)[: 3 * len(QUERIES)]
+    pairs = Pairs.from_columns(dict(zip(sides, columns, strict=True)))
+    settings = {"epochs": 1, "batch_size": 8, "learning_rate": 0.02} | (settings or {})
+    space.fit(pairs, train_encoders=train_encoders, validation=None, progress=False, **settings)
+    return space
+
+
 def load(folder: Path, *, ours: bool):
     from sentence_transformers import SentenceTransformer
 
@@ -49,6 +62,7 @@ def check_same(got: np.ndarray, expected: np.ndarray) -> None:
 
 def check_equal(space: Space, folder: Path, *, ours: bool) -> None:
     loaded = load(folder, ours=ours)
+    branches = [branch for side in space.sides for branch in space.part(side).branches]
     for ask, want, texts in (
         (loaded.encode_query, space.encode_query, QUERIES),
         (loaded.encode_document, space.encode_document, DOCUMENTS),
@@ -57,6 +71,10 @@ def check_equal(space: Space, folder: Path, *, ours: bool) -> None:
         got, expected = ask(texts), want(texts, cache=False)
         check_same(got, expected)
         assert np.ptp(expected, axis=0).max() > 0.01, "vectors that are all equal would prove nothing"
+        with pytest.MonkeyPatch.context() as patch:
+            for branch in branches:
+                patch.setattr(branch.encoder, "dtype", "float32")  # the features as they are, not rounded
+            np.testing.assert_allclose(got, want(texts, cache=False), atol=1e-5)
     assert loaded.get_embedding_dimension() == expected.shape[1] == space.dimension
 
 
@@ -222,23 +240,137 @@ def test_the_files_an_encoder_came_from_stay_as_they_were(mean, tmp_path):
     assert {path: path.read_bytes() for path in Path(mean).rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("modality", ["row", "text"])
-def test_nothing_is_written_where_an_encoder_is_no_plain_text_model(modality, tmp_path):
-    """Features of a file; and a text encoder whose modules only sentence-transformers itself can run."""
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        ("static:16", {}),
+        ("static:16", {"max_length": 12, "prompt": {"title": "query : ", "body": "passage : "}}),
+        ("static:16", {"dimension": 8, "projector": "linear"}),
+        ("transformer:32", {}),
+        ("{mean}+static", {}),
+        ("{mean}+static:16", {"layers": "last", "projector": "residual", "prompt": "passage : "}),
+        ({"title": "static:16", "body": "{mean}"}, {}),
+        ({"title": "{mean}", "body": "{mean}+transformer:32"}, {"prompt": {"title": "query : ", "body": ""}}),
+    ],
+)
+def test_encoders_from_nothing_and_joined_ones(encoder, options, mean, tmp_path):
+    named = (
+        {s: e.format(mean=mean) for s, e in encoder.items()} if isinstance(encoder, dict) else encoder.format(mean=mean)
+    )
+    space = fitted(named, **options)
+    space.save_pretrained(tmp_path / "space")
+    assert kinds(tmp_path / "space") == ["Router", "Normalize"]
+    types = json.loads((tmp_path / "space/router_config.json").read_text())["types"]
+    assert "pairspace.space.sentence_module.SpaceSide" in types.values()
+    check_equal(space, tmp_path / "space", ours=True)
+
+
+def test_sides_that_share_all_are_one_module(mean, tmp_path):
+    space = fitted(f"{mean}+static", shared_encoder=True, shared_projector=True)
+    space.save_pretrained(tmp_path / "space")
+    assert kinds(tmp_path / "space") == ["SpaceSide", "Normalize"]
+    check_equal(space, tmp_path / "space", ours=True)
+
+
+def test_a_frozen_encoder_that_both_sides_join_is_in_memory_once(mean, tmp_path):
+    space = fitted(f"{mean}+static")
+    space.save_pretrained(tmp_path / "space")
+    router = load(tmp_path / "space", ours=True)[0]
+    (query, own), (document, other) = (router.sub_modules[role][0].encoders for role in ("query", "document"))
+    assert query.module is document.module and own.module is not other.module
+    assert router.sub_modules["query"][0].max_seq_length == 24
+
+
+def test_an_encoder_of_another_layout_is_run_by_sentence_transformers_itself(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(3)
+    words = sorted({word for text in QUERIES + DOCUMENTS for word in text.split()})
+    tokenizer = Tokenizer(models.WordLevel({w: n for n, w in enumerate(["[UNK]", *words])}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=12)]).save(
+        str(tmp_path / "bag"), create_model_card=False
+    )
+    space = space_of(str(tmp_path / "bag"), prompt={"title": "fox ", "body": ""})
+    space.save_pretrained(tmp_path / "space")
+    check_equal(space, tmp_path / "space", ours=True)
+
+
+@pytest.mark.parametrize("way", [{}, {"train_blocks": 1}, {"lora": 2}])
+@pytest.mark.parametrize("layers", ["last", "spread"])
+def test_encoders_that_were_trained(way, layers, mean, tmp_path):
+    if "lora" in way:
+        pytest.importorskip("peft")
+    settings = way | {"encoder_learning_rate": 0.01}
+    space = fitted(mean, layers=layers, train_encoders=("title",), settings=settings)
+    title, body = (space.part(side).encoder for side in space.sides)
+    assert title.fingerprint != body.fingerprint == load_encoder(mean).fingerprint
+    space.save_pretrained(tmp_path / "space")
+    check_equal(space, tmp_path / "space", ours=layers == "spread")
+    assert len({chain[0] for chain in routes(tmp_path / "space").values()}) == 2
+
+
+def test_a_shared_encoder_that_was_trained_is_kept_once(mean, tmp_path):
+    space = fitted(mean, layers="last", shared_encoder=True, train_encoders=("title", "body"))
+    space.save_pretrained(tmp_path / "space")
+    assert {chain[0] for chain in routes(tmp_path / "space").values()} == {"encoders/0"}
+    check_equal(space, tmp_path / "space", ours=False)
+
+
+def test_whole_sides_saved_again_by_sentence_transformers_need_the_space_no_longer(mean, tmp_path):
+    space = fitted({"title": "transformer:32", "body": f"{mean}+static:16"})
+    space.save_pretrained(tmp_path / "space")
+    loaded = load(tmp_path / "space", ours=True)
+    with torch.no_grad():  # what is saved is what the modules hold now
+        for side in loaded[0].sub_modules.values():
+            first = next(iter(side[0].encoders[0].parameters()))
+            first.add_(torch.randn_like(first))
+    expected = loaded.encode_query(QUERIES), loaded.encode_document(DOCUMENTS)
+    assert np.abs(expected[0] - space.encode_query(QUERIES, cache=False)).max() > 0.01
+    loaded.save(str(tmp_path / "again"), create_model_card=False)
+    (tmp_path / "space").rename(tmp_path / "elsewhere")
+    again = load(tmp_path / "again", ours=True)
+    np.testing.assert_allclose(again.encode_query(QUERIES), expected[0], atol=1e-6)
+    np.testing.assert_allclose(again.encode_document(DOCUMENTS), expected[1], atol=1e-6)
+
+
+def test_a_missing_encoder_and_an_item_that_is_no_text_are_named(tmp_path):
+    fitted("static:16").save_pretrained(tmp_path / "space")
+    with pytest.raises(EncoderError, match="item 0 is int"):
+        load(tmp_path / "space", ours=True)[0].sub_modules["query"][0].preprocess([3])
+    (tmp_path / "space/encoders/1").rename(tmp_path / "gone")
+    with pytest.raises(SpaceError, match="no folder encoders/1"):
+        load(tmp_path / "space", ours=True)
+
+
+def test_which_sides_need_no_module_of_ours(mean):
+    for options, expected in (
+        ({"layers": "last"}, True),
+        ({"projector": "identity", "layers": "spread"}, True),
+        ({"layers": "spread"}, False),
+        ({"projector": "residual", "layers": "last"}, False),
+        ({"encoder": "static:16"}, False),
+        ({"encoder": f"{mean}+static", "layers": "last"}, False),
+    ):
+        space = Space.create(("title", "body"), cache=False, device="cpu", **({"encoder": mean} | options))
+        assert is_stock(space.part("title")) is expected, options
+
+
+def test_nothing_is_written_where_the_items_are_no_texts(tmp_path):
+    """Features of a file."""
 
     class Fake:
         sides, query_side, document_side = ("a", "b"), "a", "b"
 
         def part(self, side):
-            encoder = SimpleNamespace(modality=modality, prompt="", max_length=None)
+            encoder = SimpleNamespace(modality="row", prompt="", max_length=None)
             projector = IdentityProjector([4], 4)
             return Side((Branch(encoder, ("last",), projector, projector),))
 
-    (tmp_path / "encoders/0").mkdir(parents=True)
-    (tmp_path / "encoders/0/modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.BoW"}]')
-    before = sorted(tmp_path.rglob("*"))
-    write_sentence_layout(Fake(), tmp_path, encoders={"a": "encoders/0", "b": "encoders/0"})
-    assert sorted(tmp_path.rglob("*")) == before
+    write_sentence_layout(Fake(), tmp_path, encoders={"a": ["encoders/0"], "b": ["encoders/0"]})
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_saving_imports_no_sentence_transformers():

@@ -54,7 +54,8 @@ def save_space(space: Space, path: Path) -> None:
         saved = {side: [sides.branch(branch) for branch in space.part(side).branches] for side in space.sides}
         save_file(tensors, folder / WEIGHTS)
         (folder / "README.md").write_text(model_card(space), encoding="utf-8")
-        write_sentence_layout(space, folder, encoders={side: one[0]["encoder"] for side, one in saved.items()})
+        where = {side: [branch["encoder"] for branch in one] for side, one in saved.items()}
+        write_sentence_layout(space, folder, encoders=where)
         config = {
             "format": FORMAT,
             "library": "pairspace",

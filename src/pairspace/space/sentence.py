@@ -7,8 +7,10 @@
 
 A chain is the encoder's own modules where they lie (encoders/<n>), then a projector, then unit length. An identity or a
 linear projector over the last layer takes stock modules only. Other layers need `sentence_module.JoinLayers`, the layer
-"words" also `WordTransformer` in the place of the stock Transformer, and a residual projector `Projection`;
-sentence-transformers 6 loads these only with `trust_remote_code=True`.
+"words" also `WordTransformer` in the place of the stock Transformer, and a residual projector `Projection`. A side
+that joins encoders, or whose encoder has no chain of plain modules (it started from nothing, or has another layout), is
+one `SpaceSide` over the encoders' folders; a bag of words that counts a repeated token once is no StaticEmbedding.
+sentence-transformers 6 loads these four only with `trust_remote_code=True`.
 Nothing of sentence-transformers is imported here: the files are plain JSON and safetensors.
 """
 
@@ -28,9 +30,9 @@ from pairspace.encoders.protocol import SAVED, WORDS
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
-    from pairspace.space.side import Branch
+    from pairspace.space.side import Branch, Side
 
-__all__ = ["write_sentence_layout"]
+__all__ = ["is_stock", "write_sentence_layout"]
 
 _STOCK = "sentence_transformers.models."  # the old names, which every version from 5.0 on resolves
 _OURS = "pairspace.space.sentence_module."
@@ -42,24 +44,36 @@ _PROMPT_FILES = {
 }  # what may differ between two copies of one model
 
 
-def write_sentence_layout(space: Space, folder: Path, *, encoders: Mapping[str, str]) -> None:
-    """Add to a space's folder what `SentenceTransformer(folder)` needs; nothing if an encoder is no plain text model.
+def is_stock(part: Side) -> bool:
+    """True if sentence-transformers' own modules are enough for a side."""
+    first = part.branches[0]
+    layout = getattr(first.encoder, "layout", None)
+    plain = len(part.branches) == 1 and layout is not None and layout.native
+    return plain and _layers(first) == ("last",) and first.projector.kind in ("identity", "linear")
+
+
+def write_sentence_layout(space: Space, folder: Path, *, encoders: Mapping[str, Sequence[str]]) -> None:
+    """Add to a space's folder what `SentenceTransformer(folder)` needs; nothing if a side's items are no texts.
 
     Args:
         space: the space that is being saved.
         folder: where its encoders already lie.
-        encoders: side -> folder of its encoder, relative to `folder`.
+        encoders: side -> folders of its encoders, relative to `folder`.
     """
-    layouts = {path: _layout(folder / path) for path in set(encoders.values())}
-    parts = [space.part(side) for side in space.sides]
-    if any(len(part.branches) > 1 or part.encoder.modality != "text" for part in parts) or None in layouts.values():
+    if any(space.part(side).encoder.modality != "text" for side in space.sides):
         return
+    layouts = {path: _layout(folder / path) for paths in encoders.values() for path in paths}
     roles = _roles(space)
-    for side in roles.values():
-        _set_transformer(folder, layouts[encoders[side]], space.part(side).branches[0])
-    same = _distinct(folder, list(dict.fromkeys(encoders.values())))
+    plain = {side: paths[0] for side, paths in encoders.items() if len(paths) == 1 and layouts[paths[0]] is not None}
+    for side, path in plain.items():
+        _set_transformer(folder, layouts[path], space.part(side).branches[0])
+    same = _distinct(folder, list(dict.fromkeys(plain.values())))
     files = _Files(folder)
-    chains = {role: files.chain(space.part(side).branches[0], same[encoders[side]]) for role, side in roles.items()}
+    chains = {}
+    for role, side in roles.items():
+        part = space.part(side)
+        whole = side not in plain
+        chains[role] = files.whole(part, encoders[side]) if whole else files.chain(part.branches[0], same[plain[side]])
     _json(folder / _NORMALIZE / "config.json", {})
     final = (_NORMALIZE, files.types[_NORMALIZE])
     first, *others = chains.values()
@@ -76,7 +90,7 @@ def write_sentence_layout(space: Space, folder: Path, *, encoders: Mapping[str, 
         modules = [("", _STOCK + "Router"), final]
     listed = [{"idx": n, "name": str(n), "path": path, "type": kind} for n, (path, kind) in enumerate(modules)]
     _json(folder / "modules.json", listed)
-    prompts = {role: space.part(side).encoder.prompt for role, side in roles.items()}
+    prompts = {role: space.part(side).encoder.prompt if side in plain else "" for role, side in roles.items()}
     settings = {
         "model_type": "SentenceTransformer",
         "prompts": prompts,
@@ -98,6 +112,7 @@ class _Files:
         self.types = {_NORMALIZE: _STOCK + "Normalize"}
         self._projectors: dict[int, str] = {}
         self._joins: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._wholes: dict[Any, str] = {}
 
     def chain(self, part: Branch, encoder: str) -> list[str]:
         """The module folders of one side, in order, up to the unit length that all sides share."""
@@ -110,6 +125,22 @@ class _Files:
         elif not identity:
             modules.append(_NORMALIZE)
         return modules if identity else [*modules, self._projector(part.projector)]
+
+    def whole(self, part: Side, encoders: Sequence[str]) -> list[str]:
+        """The one module of a side that has no chain; it reads the encoders where they lie."""
+        key = tuple((where, b.layers, id(b.projector)) for where, b in zip(encoders, part.branches, strict=True))
+        if key not in self._wholes:
+            path = self._wholes[key] = f"modules/side_{len(self._wholes)}"
+            self.types[path] = _OURS + "SpaceSide"
+            branches: list[dict[str, Any]] = []
+            weights: dict[str, Any] = {}
+            for number, (where, branch) in enumerate(zip(encoders, part.branches, strict=True)):
+                settings = branch.projector.settings()
+                branches.append({"encoder": f"../../{where}", "layers": list(branch.layers), "projector": settings})
+                weights |= {f"{number}.{name}": value for name, value in _weights(branch.projector).items()}
+            _json(self.folder / path / "config.json", {"branches": branches})
+            save_file(weights, self.folder / path / "model.safetensors")
+        return [self._wholes[key]]
 
     def _encoder(self, part: Branch, encoder: str) -> list[str]:
         listed = self.folder / encoder / "modules.json"
@@ -139,8 +170,7 @@ class _Files:
     def _projector(self, projector: Any) -> str:
         if id(projector) not in self._projectors:
             path = self._projectors[id(projector)] = f"modules/projector_{len(self._projectors)}"
-            weights = {name: value.detach().cpu().contiguous() for name, value in projector.state_dict().items()}
-            settings = projector.settings()
+            weights, settings = _weights(projector), projector.settings()
             if projector.kind == "linear":
                 self.types[path] = _STOCK + "Dense"
                 settings = {
@@ -155,6 +185,10 @@ class _Files:
             _json(self.folder / path / "config.json", settings)
             save_file(weights, self.folder / path / "model.safetensors")
         return self._projectors[id(projector)]
+
+
+def _weights(projector: Any) -> dict[str, Any]:
+    return {name: value.detach().cpu().contiguous() for name, value in projector.state_dict().items()}
 
 
 def _layers(part: Branch) -> tuple[str, ...]:

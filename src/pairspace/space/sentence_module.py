@@ -1,30 +1,42 @@
 """The modules a space needs that sentence-transformers does not have.
 
     Transformer or WordTransformer -> Pooling (-> Dense ...) -> JoinLayers -> Dense or Projection -> Normalize
+    SpaceSide                                                                                      -> Normalize
 
-Everything else of a saved space is its stock modules; `sentence` writes the files these are loaded from, by their
-dotted path. The layer "words" is made where the embedding table and the tokenizer are, in the transformer's module, so
-that no folder holds a second copy of the table. The file stands alone because it imports sentence-transformers, which
-nothing else here needs. From version 6 on that library imports a class that is not its own only with
+The first row is a side with one pretrained text encoder; what is not named in this file is a stock module. The layer
+"words" is made where the embedding table and the tokenizer are, in the transformer's module, so that no folder holds a
+second copy of the table. The second row is any other side: encoders that started from nothing, several that are joined,
+or models that only sentence-transformers itself runs; there one module does all that the space does. `sentence` writes
+the files these are loaded from, by their dotted path. The file stands alone because it imports sentence-transformers,
+which nothing else here needs. From version 6 on that library imports a class that is not its own only with
 `trust_remote_code=True`, for a local folder too.
 """
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from sentence_transformers.base.modules import Module, Transformer
+from safetensors.torch import load_file, save_file
+from sentence_transformers.base.modules import InputModule, Module, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
-from pairspace.encoders.protocol import WORDS
+from pairspace.encoders import load_encoder
+from pairspace.encoders.protocol import WORDS, Trainable
+from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.encoders.words import word_weights, words_of_padded
-from pairspace.projectors import create_projector
+from pairspace.errors import SpaceError
+from pairspace.projectors import Projector, create_projector, join_vectors
 
-__all__ = ["JoinLayers", "Projection", "WordTransformer"]
+__all__ = ["JoinLayers", "Projection", "SpaceSide", "WordTransformer"]
+
+_WEIGHTS = "model.safetensors"
 
 
 class WordTransformer(Transformer):  # type: ignore[misc]
@@ -84,7 +96,7 @@ class JoinLayers(Module):  # type: ignore[misc]
                 block = words
             else:
                 block = self.pooling(rest | {"token_embeddings": states[int(layer)]})["sentence_embedding"]
-            blocks.append(torch.nn.functional.normalize(block, dim=-1))
+            blocks.append(normalize(block, dim=-1))
         features["sentence_embedding"] = torch.cat(blocks, dim=-1)
         return features
 
@@ -143,6 +155,152 @@ class Projection(Module):  # type: ignore[misc]
         module = cls(**cls.load_config(model_name_or_path, subfolder=subfolder, **where))
         cls.load_torch_weights(model_name_or_path, subfolder=subfolder, model=module, **where)
         return module
+
+
+class SpaceSide(InputModule):  # type: ignore[misc]
+    """One side of a space, whole: its encoders, their layers joined, its projectors, the sum of their vectors.
+
+    The encoders put their own prompts before the texts and cut them at their own lengths, as in the space.
+
+    Args:
+        encoders: one a branch, in the order of the space.
+        projectors: as many; their vectors are joined by `join_vectors`.
+    """
+
+    save_in_root = False
+
+    def __init__(self, encoders: Sequence[_Encoder], projectors: Sequence[Projector]) -> None:
+        super().__init__()
+        self.encoders, self.projectors = nn.ModuleList(encoders), nn.ModuleList(projectors)
+
+    def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_: Any) -> dict[str, Any]:
+        """What each encoder makes of the texts before it computes, under names that begin with its number.
+
+        Args:
+            inputs: texts.
+            prompt: one more text put before every one of them.
+
+        Raises:
+            EncoderError: an item is no text.
+        """
+        texts = self._prepend_prompt(list(inputs), prompt) if prompt else list(inputs)
+        prepared = [encoder.prepare(texts) for encoder, _ in self._branches()]
+        return {f"{number}.{name}": value for number, own in enumerate(prepared) for name, value in own.items()}
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Add the vectors of the texts, (batch, dimension), of unit length."""
+        vectors = []
+        for number, (encoder, projector) in enumerate(self._branches()):
+            start = f"{number}."
+            own = {name.removeprefix(start): value for name, value in features.items() if name.startswith(start)}
+            vectors.append(projector(torch.cat([normalize(block, dim=-1) for block in encoder(own)], -1)))
+        features["sentence_embedding"] = join_vectors(vectors)
+        return features
+
+    def _branches(self) -> list[tuple[_Encoder, Projector]]:
+        return list(zip(self.encoders, self.projectors, strict=True))  # type: ignore[arg-type]
+
+    def get_embedding_dimension(self) -> int:
+        """Of the space."""
+        return self._branches()[0][1].dimension
+
+    get_sentence_embedding_dimension = get_embedding_dimension  # its name before 5.4
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Tokens that every encoder of the side reads; None where none has a limit."""
+        lengths = [encoder.encoder.max_length for encoder, _ in self._branches()]
+        return min((length for length in lengths if length is not None), default=None)
+
+    def on_model_ready(self, model: Any) -> None:
+        """Hold the weights of an encoder once, where several sides were loaded from the same folder of it."""
+        first: dict[str, _Encoder] = {}
+        for side in model.modules():
+            for encoder, _ in side._branches() if isinstance(side, SpaceSide) else ():
+                encoder.take(first.setdefault(encoder.source, encoder))
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """Of each branch the folder of its encoder, seen from this module's own, the layers and the projector."""
+        return {
+            "branches": [
+                {"encoder": f"encoder_{number}", "layers": list(encoder.layers), "projector": projector.settings()}
+                for number, (encoder, projector) in enumerate(self._branches())
+            ]
+        }
+
+    def save(self, output_path: str, *_: Any, **__: Any) -> None:
+        """Write the encoders and projectors as they are now; an encoder that is not native, as it was loaded."""
+        self.save_config(output_path)
+        for number, branch in enumerate(self._branches()):
+            branch[0].save(Path(output_path, f"encoder_{number}"))
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.projectors.state_dict().items()}
+        save_file(weights, Path(output_path, _WEIGHTS))
+
+    @classmethod
+    def load(cls, model_name_or_path: str, subfolder: str = "", **options: Any) -> SpaceSide:
+        """Read what `save`, or a space, wrote, from a folder or a hub.
+
+        Raises:
+            SpaceError: an encoder or the projectors' weights are missing.
+        """
+        where, trust = _where(options), bool(options.get("trust_remote_code"))
+        encoders, projectors = [], []
+        for branch in cls.load_config(model_name_or_path, subfolder=subfolder, **where)["branches"]:
+            path = posixpath.normpath(posixpath.join(subfolder, branch["encoder"]))
+            folder = cls.load_dir_path(model_name_or_path, subfolder=path, **where)
+            if folder is None:
+                raise SpaceError(f"{model_name_or_path}: no folder {path}, where an encoder of this side should be")
+            encoder = load_encoder(folder, device="cpu", precision="fp32", trust_remote_code=trust)
+            encoders.append(_Encoder(encoder, branch["layers"], source=folder))
+            projectors.append(create_projector(**branch["projector"]))
+        weights = cls.load_file_path(model_name_or_path, filename=_WEIGHTS, subfolder=subfolder, **where)
+        if weights is None:
+            raise SpaceError(f"{model_name_or_path}: no {_WEIGHTS} in {subfolder}, so this side has no projectors")
+        side = cls(encoders, projectors)
+        side.projectors.load_state_dict(load_file(weights))
+        return side
+
+
+class _Encoder(nn.Module):
+    """A saved encoder as a module: texts prepared, then its layers computed.
+
+    Args:
+        encoder: one that has a torch module.
+        layers: which of its layers.
+        source: the folder it was loaded from.
+    """
+
+    def __init__(self, encoder: Any, layers: Sequence[str], *, source: str) -> None:
+        super().__init__()
+        self.encoder, self.layers, self.source = encoder, tuple(layers), source
+        self.native = isinstance(encoder, Trainable)  # else a SentenceTransformer
+        self.module: nn.Module = encoder.training_module() if self.native else encoder.module
+
+    def prepare(self, texts: list[str]) -> dict[str, Any]:
+        """The tensors that the module takes, by name."""
+        if not self.native:
+            prepared: dict[str, Any] = self.encoder.module.preprocess(texts, prompt=self.encoder.prompt or None)
+            return prepared
+        ids, _ = self.encoder.tokens(texts)
+        return {str(number): tensor for number, tensor in enumerate(self.encoder.collate(ids))}
+
+    def forward(self, own: dict[str, Any]) -> tuple[Tensor, ...]:
+        """One tensor (batch, width of the layer) for each layer."""
+        if not self.native:
+            return (self.module(own)["sentence_embedding"],)
+        found: tuple[Tensor, ...] = self.module(*(own[name] for name in sorted(own)), layers=self.layers)
+        return found
+
+    def take(self, other: _Encoder) -> None:
+        """Use another's weights, which are the same."""
+        self.encoder, self.module = other.encoder, other.module
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder, and where it is native the weights that the module has now."""
+        self.encoder.save(folder)
+        if isinstance(self.encoder, TransformerEncoder):
+            trained: Any = self.module
+            self.encoder.layout.write_weights(trained.module, folder)
 
 
 def _where(options: dict[str, Any]) -> dict[str, Any]:
