@@ -81,21 +81,21 @@ class Processes:
         return torch.cat([one[:size] for one, size in zip(parts, sizes, strict=True)])
 
     def add_gradients(self, modules: Iterable[nn.Module]) -> None:
-        """Replace every gradient by its sum over the processes."""
+        """Replace every gradient by its sum over the processes; what has none in any of them keeps none."""
         if self.count == 1:
             return
-        parameters = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+        distinct = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+        parameters = list(distinct.values())
         if not parameters:
             return
-        for p in parameters.values():
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in parameters.values() if p.grad is not None])
+        there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32)
+        parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+        flat = torch.cat([*parts, there.to(parts[0])])
         with _explained():
             dist.all_reduce(flat)
-        sizes = [p.numel() for p in parameters.values()]
-        for p, own in zip(parameters.values(), torch.split(flat, sizes), strict=True):
-            p.grad = own.view_as(p).clone()
+        *sums, givers = torch.split(flat, [*map(len, parts), len(parameters)])
+        for p, own, count in zip(parameters, sums, givers.tolist(), strict=True):
+            p.grad = own.view_as(p).clone() if count else None
 
     def tell(self, value: Any) -> Any:
         """What the first process has, at every process."""
