@@ -360,6 +360,18 @@ class Space:
         save_space(self, Path(path))
         self.path = Path(path).absolute()
 
+    def push_to_hub(
+        self, repo_id: str, *, private: bool = False, token: str | None = None, commit_message: str | None = None
+    ) -> str:
+        """Write the space, as `save_pretrained` does, to a repository on a model hub, made if needed; its address.
+
+        Raises:
+            SpaceError: the hub refused it, or cannot be reached.
+        """
+        from pairspace.space.hub import push_to_hub
+
+        return push_to_hub(self, repo_id, private=private, token=token, commit_message=commit_message)
+
     @classmethod
     def from_pretrained(
         cls,
@@ -368,16 +380,20 @@ class Space:
         device: str | None = None,
         cache: FeatureCache | bool = True,
         trust_remote_code: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
     ) -> Space:
-        """Load a space from a folder, or from a model hub by name.
+        """Load a space from a folder, or from a model hub by name, with a revision and a token where needed.
 
         Raises:
             SpaceError: a file is missing or was altered, or the folder is no space.
         """
+        from pairspace.space.hub import local_folder
         from pairspace.space.saving import load_space
 
         kept = FeatureCache() if cache is True else cache or None
-        space = load_space(cls, path, device=device, cache=kept, trust_remote_code=trust_remote_code)
+        folder = local_folder(path, revision=revision, token=token)
+        space = load_space(cls, folder, device=device, cache=kept, trust_remote_code=trust_remote_code)
         space.path = Path(path).absolute() if Path(path).exists() else None
         return space
 

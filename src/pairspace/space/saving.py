@@ -24,7 +24,6 @@ from torch import Tensor
 from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
-from pairspace.encoders.load import is_hub_name
 from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Projector, create_projector
@@ -113,8 +112,8 @@ def load_space(
     cache: FeatureCache | None,
     trust_remote_code: bool,
 ) -> Space:
-    """Read a space from a folder or a hub; see `Space.from_pretrained`."""
-    folder = _local(path)
+    """Read a space from a folder; see `Space.from_pretrained`."""
+    folder = Path(path)
     config = _config(folder)
     _check_files(folder, config)
     try:
@@ -197,19 +196,6 @@ def _load_weights(module: Projector, tensors: dict[str, Tensor]) -> None:
         module.load_state_dict(tensors)
     except RuntimeError as error:  # names or shapes that the settings do not foresee
         raise ValueError(f"the projectors' weights do not fit their settings: {error}") from error
-
-
-def _local(path: str | Path) -> Path:
-    """The folder itself, or a snapshot of it from a model hub."""
-    folder = Path(path)
-    if folder.exists() or not is_hub_name(str(path)):
-        return folder
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(str(path)))
-    except Exception as error:
-        raise SpaceError(f"{path}: no such folder here, and no such space on the model hub ({error})") from error
 
 
 def _config(folder: Path) -> dict[str, Any]:
