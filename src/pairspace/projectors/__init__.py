@@ -2,7 +2,7 @@
 
 from pairspace.projectors.create import create_projector, projector_kinds
 from pairspace.projectors.identity import IdentityProjector
-from pairspace.projectors.join import join_vectors
+from pairspace.projectors.join import join_vectors, unit_vectors
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
@@ -18,4 +18,5 @@ __all__ = [
     "join_vectors",
     "projector_kinds",
     "start_at_identity",
+    "unit_vectors",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pairspace.encoders.batching import batches
 from pairspace.encoders.protocol import Trainable
-from pairspace.projectors import join_vectors
+from pairspace.projectors import join_vectors, unit_vectors
 
 __all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "Tower", "distinct_modules"]
 
@@ -172,7 +172,7 @@ class LiveBranch:
         tensors = [one.to(self.device) for one in self.encoder.collate([self.ids[row] for row in rows])]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             out = self.encoder_module(*tensors, self.layers)
-        return torch.cat([nn.functional.normalize(layer.float(), dim=1) for layer in out], 1)
+        return torch.cat([unit_vectors(layer.float()) for layer in out], 1)
 
 
 class Tower:
