@@ -115,7 +115,9 @@ class TransformerEncoder:
     @cached_property
     def module(self) -> TextModule:
         """The torch module, in evaluation mode on `device`."""
-        model = _load(self.layout.transformer, "AutoModel", self._trust, weights=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # what the files lack (an unused pooler) is drawn, and must be the same in every run
+            model = _load(self.layout.transformer, "AutoModel", self._trust, weights=True)
         skip = 0 if self.layout.include_prompt else self.tokens.prompt_length
         return TextModule(model, self.layout.modes, self.layout.build_heads(), skip).to(self.device).eval()
 

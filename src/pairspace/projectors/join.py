@@ -28,7 +28,7 @@ class _Unit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        y = x / length.clamp_min(SMALLEST)
+        y: Tensor = x / length.clamp_min(SMALLEST)
         ctx.save_for_backward(y, length)
         return y
 
