@@ -19,6 +19,7 @@ from torch import nn
 from pairspace.encoders.module import DenseHead, TextModule, UnitLength
 from pairspace.encoders.pooling import MODES
 from pairspace.encoders.protocol import SAVED
+from pairspace.encoders.quiet import quiet
 from pairspace.errors import EncoderError
 
 __all__ = ["PICKLES", "Layout", "read_layout", "refuse_pickles"]
@@ -101,7 +102,8 @@ class Layout:
         for old in (*target.glob("*.safetensors"), *target.glob("*.safetensors.index.json")):
             old.unlink()
         transformer: Any = module.transformer
-        transformer.save_pretrained(target)
+        with quiet():
+            transformer.save_pretrained(target)
         for head, place in zip(module.heads, self.heads, strict=True):
             if place is not None:
                 weights = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}

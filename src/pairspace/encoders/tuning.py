@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pairspace.encoders.module import TextModule
 from pairspace.encoders.protocol import WORDS
+from pairspace.encoders.quiet import quiet
 from pairspace.encoders.words import words_of_padded
 from pairspace.errors import EncoderError
 
@@ -85,7 +86,7 @@ def _adapt(transformer: nn.Module, rank: int) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(0)  # the same start in every run, or none could be repeated or resumed
         adapted: nn.Module = get_peft_model(transformer, settings)
     return adapted
