@@ -30,6 +30,15 @@ def test_frequent_words_become_one_token_wherever_they_stand(tokenizer):
     assert (vocabulary.id_of(PAD), vocabulary.id_of(END)) == (0, 1)
 
 
+def test_a_word_inside_another_is_itself_where_there_is_no_mark():
+    texts = ["chess", "gnu"] * 5
+    marked, plain = (Vocabulary(train_bpe(texts, size=400, mark=mark), max_length=None) for mark in (True, False))
+    (word, inside), _ = plain(["chess", "gnuchess"])
+    assert word.tolist() == inside[-1:].tolist() and len(inside) == 2
+    (word, inside), _ = marked(["chess", "gnuchess"])
+    assert not set(word.tolist()) & set(inside.tolist())
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20))
 def test_no_text_is_unreadable(text):

@@ -6,7 +6,9 @@ c_t is how often t occurs in the text and b(t) on what place it occurs first, in
 E_t starts as a Gaussian vector, p as zero, and l_t as log idf_t, idf_t = log(1 + (N - df_t + 1/2) / (df_t + 1/2)) as in
 BM25, over the texts it begins with. So before any training two texts are near if they share rare words: random vectors
 of enough width are almost orthogonal. Training then brings words together that stand for each other on the two sides,
-and learns which words and which places decide. It overfits soon, hence the two dropouts. Nothing else is as quick.
+and learns which words and which places decide. It overfits soon, hence the two dropouts; and as the noise of random
+vectors falls with their width, more of it helps: title to content on 19,000 Debian pairs R@1 .772 at 384, .790 at 1,024
+and .794 at 2,048 (BM25 .780). A vocabulary of 4,000 to 16,000 tokens was as good as one of whole words, or better.
 """
 
 from __future__ import annotations
@@ -102,8 +104,8 @@ class StaticEncoder(FromNothing):
         self,
         name: str = "static",
         *,
-        width: int = 384,
-        vocabulary: int = 16_000,
+        width: int = 1024,
+        vocabulary: int = 8_000,
         token_dropout: float = 0.3,
         dropout: float = 0.2,
         like: TransformerEncoder | None = None,
@@ -127,7 +129,7 @@ class StaticEncoder(FromNothing):
     def begin(self, texts: Sequence[str], *, seed: int) -> None:
         """See FromNothing."""
         if self._like is None:
-            tokenizer = train_bpe(texts, size=self.vocabulary)
+            tokenizer = train_bpe(texts, size=self.vocabulary, mark=False)
         else:
             tokenizer = Tokenizer.from_str(self._like.tokens._fast.to_str())
         self._tokens = self._read(tokenizer)
