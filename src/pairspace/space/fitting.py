@@ -168,7 +168,17 @@ class _Fitting:
         return history
 
     def _projectors_first(self, examples: Examples, checkpoint: Path | None, resume: bool) -> History:
-        """The warm-up: encoders as they are, from the cache where they came with weights."""
+        """The warm-up: encoders as they are, from the cache where they came with weights.
+
+        Raises:
+            TrainingError: no projector has weights.
+        """
+        branches = [branch for side in self.sides for branch in self.space.part(side).branches]
+        if not any(list(branch.projector.parameters()) for branch in branches):
+            raise TrainingError(
+                "projector_epochs train the projectors alone, and these have no weights: leave them out, or use "
+                "projector='linear'"
+            )
         options = replace(self.options, epochs=self.options.projector_epochs, projector_epochs=0)
         towers, watched = self.towers(self.data, live=False), self.watched(live=False)
         folder = None if checkpoint is None else checkpoint / "projectors"
