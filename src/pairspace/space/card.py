@@ -1,76 +1,192 @@
-"""The model card: what a space is, how it was made, how to use it, in the README.md that is saved with it."""
+"""The model card: what a space is, how it was made, how to use it, in the README.md that is saved with it.
+
+It answers what somebody who finds the folder would ask: which encoders, which of them trained and how, on which pairs,
+with which objective, and what that changed on pairs held out. The front matter is what model hubs read.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pairspace.encoders.transformer import TRAINED
+from pairspace.space.sentence import is_stock
+from pairspace.training import TrainingOptions
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
+    from pairspace.space.side import Branch
 
 __all__ = ["model_card"]
 
 _OBJECTIVES = {
     "infonce": "Symmetric InfoNCE",
-    "sigmoid": "Sigmoid pair loss",
-    "margin": "Additive margin softmax",
-    "distill": "Distillation",
+    "sigmoid": "Sigmoid pair loss (SigLIP)",
+    "margin": "Additive margin softmax (LaBSE)",
+    "distill": "Distillation by the KL divergence",
     "margin-mse": "MarginMSE",
+}
+_BUNDLED = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}  # where the encoders that come along are on the hub
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SCORES = {
+    "validation_R@1": "R@1",
+    "validation_MRR@10": "MRR@10",
+    "alignment": "alignment (of pairs; lower is nearer)",
+    "uniformity": "uniformity (of all; lower is more even)",
 }
 
 
-def model_card(space: Space) -> str:
-    """Markdown with the front matter that model hubs read."""
-    lines = ["---", "library_name: pairspace", "pipeline_tag: sentence-similarity", "tags:"]
-    lines += [
-        "- pairspace",
-        "- sentence-transformers",
-        "- contrastive",
-        "- retrieval",
-        "---",
-        "",
-        f"# {space.name}",
-        "",
-    ]
-    lines += [
-        f"A space of {space.dimension} dimensions for the sides {' and '.join(f'`{s}`' for s in space.sides)}, "
-        "made with pairspace. Vectors are unit vectors; compare them by cosine.",
-        "",
-        "| side | role | encoder | layers | projector | tokens read |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for side in space.sides:
-        part = space.part(side)
-        role = "query" if side == space.query_side else "document"
-        for branch in part.branches:
-            name = (
-                f"{branch.encoder.name}{', trained' if branch.trains and 'trained' not in branch.encoder.name else ''}"
-            )
-            row = [side, role, name, ", ".join(branch.layers), branch.projector.kind, branch.encoder.max_length or "-"]
-            lines.append("| " + " | ".join(map(str, row)) + " |")
-    lines += ["", "## Use", "", "```python", "import pairspace as ps", ""]
-    lines += ['space = ps.Space.from_pretrained("this folder")', 'queries = space.encode_query(["..."])']
-    lines += ['documents = space.encode_document(["..."])', "space.similarity(queries, documents)", "```", ""]
-    parts = [space.part(side) for side in space.sides]
-    if all(part.encoder.modality == "text" for part in parts):
-        stock = all(part.stock for part in parts)
-        trust = "" if stock else ", trust_remote_code=True"
-        lines += [f'sentence-transformers loads the same folder: `SentenceTransformer("this folder"{trust})`', ""]
-    lines += ["## Training", ""]
-    record = space.record
-    if not space.trained:
-        lines.append("Nothing was trained: the vectors are the encoder's own.")
-    elif record:
-        options = ", ".join(f"{name} {value}" for name, value in record["options"].items())
-        name = _OBJECTIVES[record["options"]["objective"]]
-        lines.append(f"{name} on {record['pairs']:,} pairs ({record['source']}); {options}.")
-        before, after = record["before"].get("validation_R@1"), record["after"].get("validation_R@1")
-        if before is not None and after is not None:
-            lines += [
-                "",
-                f"R@1 on {record['validation_pairs']:,} held-out pairs: {before:.3f} before, {after:.3f} after.",
-            ]
+def model_card(space: Space, *, where: str = "this folder") -> str:
+    """Markdown with the front matter that model hubs read.
+
+    Args:
+        space: what it is about.
+        where: what the examples load: the folder, or its name on a hub.
+    """
+    parts = [_front_matter(space), f"# {space.name}", _summary(space), _sides(space), *_use(space, where)]
+    parts += ["## Training", *_training(space)]
     if space.fusion_weight is not None:
         weight = space.fusion_weight
-        lines += ["", f"Beside BM25, z-scores are mixed {weight:.2f} (space) to {1 - weight:.2f} (BM25)."]
-    lines += ["", f"Fingerprint: `{space.fingerprint}`", ""]
+        parts.append(f"Beside BM25, z-scores are mixed {weight:.2f} (space) to {1 - weight:.2f} (BM25).")
+    return "\n\n".join([*parts, f"Fingerprint: `{space.fingerprint}`", ""])
+
+
+def _front_matter(space: Space) -> str:
+    text = _reads_texts(space)
+    lines = [
+        "---",
+        "library_name: pairspace",
+        f"pipeline_tag: {'sentence-similarity' if text else 'feature-extraction'}",
+    ]
+    if found := dict.fromkeys(filter(None, map(_base_model, _branches(space)))):
+        lines += ["base_model:", *(f"- {name}" for name in found)]
+    tags = ["pairspace", *(["sentence-transformers"] if text else []), "contrastive", "retrieval"]
+    return "\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---"])
+
+
+def _base_model(branch: Branch) -> str | None:
+    """The hub's name of the model that an encoder is or began with, where it has one."""
+    name = branch.encoder.name.removesuffix(TRAINED).removeprefix("static:")
+    if name in _BUNDLED:
+        return _BUNDLED[name]
+    return name if _HUB_NAME.fullmatch(name) and not Path(name).exists() else None
+
+
+def _summary(space: Space) -> str:
+    sides = " and ".join(f"`{side}`" for side in space.sides)
+    return (
+        f"A space of {space.dimension} dimensions for the sides {sides}, made with pairspace. Vectors are unit "
+        "vectors; compare them by cosine."
+    )
+
+
+def _sides(space: Space) -> str:
+    lines = ["| side | role | encoder | trained | layers | projector | tokens read |", "| --- " * 7 + "|"]
+    for side in space.sides:
+        role = "query" if side == space.query_side else "document"
+        for branch in space.part(side).branches:
+            encoder = branch.encoder
+            row = [side, role, encoder.name.removesuffix(TRAINED), _trained(space, branch), ", ".join(branch.layers)]
+            lines.append("| " + " | ".join([*row, branch.projector.kind, str(encoder.max_length or "all")]) + " |")
     return "\n".join(lines)
+
+
+def _trained(space: Space, branch: Branch) -> str:
+    """How the weights of an encoder were made."""
+    options = space.record.get("options", {})
+    if not branch.trains:
+        return "no"
+    if branch.encoder.from_nothing:
+        return "from nothing"
+    if options.get("lora"):
+        return f"low-rank adapters of rank {options['lora']}"
+    blocks = options.get("train_blocks")
+    return "whole" if not blocks else f"last {blocks} block{'s' if blocks > 1 else ''}"
+
+
+def _use(space: Space, where: str) -> list[str]:
+    text = _reads_texts(space)
+    items = '["..."]' if text else "features  # float32 (n, values a row)"
+    own = ["import pairspace as ps", "", f'space = ps.Space.from_pretrained("{where}")']
+    own += [f"queries = space.encode_query({items})", f"documents = space.encode_document({items})"]
+    parts = ["## Use", _python(*own, "space.similarity(queries, documents)")]
+    if not text:
+        return parts
+    stock = all(is_stock(space.part(side)) for side in space.sides)
+    trust = "" if stock else ", trust_remote_code=True"
+    needs = "with its own modules" if stock else "with pairspace installed, whose modules it asks to trust"
+    theirs = ["from sentence_transformers import SentenceTransformer", ""]
+    theirs += [f'model = SentenceTransformer("{where}"{trust})', 'queries = model.encode_query(["..."])']
+    theirs += ['documents = model.encode_document(["..."])', "model.similarity(queries, documents)"]
+    parts += [f"sentence-transformers loads the same files, {needs}:", _python(*theirs)]
+    sizes = space.record.get("options", {}).get("matryoshka")
+    if sizes:
+        parts.append(f"The first {', '.join(map(str, sizes))} values of a vector are vectors too: cut, and normalise.")
+    return parts
+
+
+def _training(space: Space) -> list[str]:
+    record = space.record
+    if not space.trained:
+        return ["Nothing was trained: the vectors are the encoder's own."]
+    if not record:
+        return ["Trained; how was not recorded."]
+    options = record["options"]
+    source = ", ".join(Path(name).name for name in record["source"].split(", "))  # not where it lay on that machine
+    data = f"- Data: {record['pairs']:,} pairs of {source}; {record['validation_pairs']:,} more were held out."
+    cut = [f"{share:.1%} of `{side}`" for side, share in record.get("truncated", {}).items() if share]
+    if cut:
+        data += f" Longer than the encoders read: {', '.join(cut)}."
+    changed = _changed(space, options)
+    objective = f"- Objective: {_OBJECTIVES[options['objective']]}, with " + (
+        f"{', '.join(changed)}; else the defaults." if changed else "the default settings."
+    )
+    kept = f"- Kept: the weights after epoch {record['best_epoch']}." if record.get("best_epoch") else ""
+    lines = [data, f"- Trained: {_what(space)}.", objective, kept]
+    return ["\n".join(filter(None, lines)), *_scores(record)]
+
+
+def _what(space: Space) -> str:
+    projects = [s for s in space.sides if any(list(b.projector.parameters()) for b in space.part(s).branches)]
+    encodes = [s for s in space.sides if any(b.trains for b in space.part(s).branches)]
+    found = [
+        f"the {what} of {' and '.join(f'`{side}`' for side in sides)}"
+        for what, sides in (("projectors", projects), ("encoders", encodes))
+        if sides
+    ]
+    return " and ".join(found) or "nothing"
+
+
+def _changed(space: Space, options: dict[str, Any]) -> list[str]:
+    """The settings that a run without any would have had otherwise, the objective's name aside."""
+    pretrained = any(branch.trains and not branch.encoder.from_nothing for branch in _branches(space))
+    usual = (TrainingOptions.for_encoders() if pretrained else TrainingOptions()).to_dict() | {"objective": None}
+    return [
+        f"{name} {value}" for name, value in options.items() if name != "objective" and value != usual.get(name, value)
+    ]
+
+
+def _scores(record: dict[str, Any]) -> list[str]:
+    before, after = record.get("before", {}), record.get("after", {})
+    names = [name for name in _SCORES if name in before and name in after]
+    if not names:
+        return []
+    lines = [f"| on {record['validation_pairs']:,} held-out pairs | before | after |", "| --- | ---: | ---: |"]
+    lines += [f"| {_SCORES[name]} | {before[name]:.3f} | {after[name]:.3f} |" for name in names]
+    note = (
+        "Both directions' mean. These pairs also chose the weights that were kept, so on others expect a little less."
+    )
+    return ["\n".join(lines), note]
+
+
+def _branches(space: Space) -> list[Branch]:
+    return [branch for side in space.sides for branch in space.part(side).branches]
+
+
+def _reads_texts(space: Space) -> bool:
+    return all(space.part(side).encoder.modality == "text" for side in space.sides)
+
+
+def _python(*lines: str) -> str:
+    return "\n".join(["```python", *lines, "```"])

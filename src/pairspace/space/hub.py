@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pairspace.encoders.load import is_hub_name
 from pairspace.errors import SpaceError
+from pairspace.space.card import model_card
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -32,6 +33,8 @@ def push_to_hub(space: Space, repo_id: str, *, private: bool, token: str | None,
         api = HfApi(token=token)
         try:
             repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            card = model_card(space, where=repository)
+            Path(folder, "space", "README.md").write_text(card, encoding="utf-8")
             api.upload_folder(
                 repo_id=repository,
                 folder_path=Path(folder, "space"),

@@ -72,13 +72,6 @@ class Side:
         """Its encoders, as a user writes them."""
         return "+".join(branch.encoder.name for branch in self.branches)
 
-    @property
-    def stock(self) -> bool:
-        """True if sentence-transformers' own modules are enough: one encoder's last layer, a linear projector."""
-        one = self.branches[0]
-        pretrained = not getattr(one.encoder, "from_nothing", False)
-        return len(self.branches) == 1 and pretrained and one.layers == ("last",) and one.projector.kind != "residual"
-
     def starting(self) -> tuple[Branch, ...]:
         """The branches that mean something before training: those of encoders that came with weights."""
         return tuple(branch for branch in self.branches if branch.origin is not None)
