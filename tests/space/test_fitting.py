@@ -130,7 +130,7 @@ def test_cut_vectors_of_a_matryoshka_space_are_better_than_without(make, shuffle
     scores = []
     for sizes in ((), (4,)):
         space, how = make("frozen")
-        how = how | {"epochs": 40, "batch_size": 80, "validation": None, "learning_rate": 3e-2}
+        how = how | {"epochs": 60, "batch_size": 80, "validation": None, "learning_rate": 1e-2}
         space.fit(shuffled, matryoshka=sizes, **how)
         a, b = (space.encode(shuffled.items(side), side=side)[:, :4] for side in space.sides)
         a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
