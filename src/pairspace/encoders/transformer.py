@@ -95,7 +95,7 @@ class TransformerEncoder:
         self._seen = 0
         self._engines: dict[tuple[str, ...], Engine] = {}
         self._training: TrainableText | None = None
-        self._home: Any = None  # what keeps a temporary folder alive
+        self.home: Any = None  # what keeps a temporary folder alive
 
     @cached_property
     def fingerprint(self) -> str:
@@ -218,7 +218,7 @@ class TransformerEncoder:
         own: dict[str, Any] = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
         own |= {"precision": self._asked, "trust_remote_code": self._trust}
         trained = TransformerEncoder(name, folder, read_layout(folder), **own)
-        trained._home = home
+        trained.home = home
         self.__dict__.pop("module", None)
         self.__dict__.pop("words", None)
         self._training, self._engines = None, {}

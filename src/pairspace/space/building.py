@@ -21,7 +21,6 @@ import torch
 from pairspace.encoders import Encoder, load_encoder, resolve_layers
 from pairspace.encoders.protocol import Trainable
 from pairspace.encoders.static import StaticEncoder
-from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
 from pairspace.space.side import Branch, Side
@@ -76,8 +75,13 @@ def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
             kind = kinds[side] or ("identity" if _new(encoder) else "linear")
             wanted = "last" if kind == "identity" or _new(encoder) else layers[side] or "spread"
             built[side].append((encoder, kind, resolve_layers(encoder, wanted)))
-    dimension = plan.dimension or min(e.dimensions[taken[-1]] for side in sides for e, _, taken in built[side])
+    dimension = plan.dimension or min(_room(encoders[side]) for side in sides)
     return _with_projectors(built, dimension, plan.shared_projector, chosen=kinds)
+
+
+def _room(encoders: Sequence[Any]) -> int:
+    """Dimensions that suit a side: those of its encoder; of joined ones the most that one of them has."""
+    return max(int(encoder.dimensions["last"]) for encoder in encoders)
 
 
 def _with_projectors(
@@ -134,11 +138,14 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
             settings |= {"precision": precision, "trust_remote_code": plan.trust_remote_code}
             key = (name, prompts[side], lengths[side])
             encoder: Any = name if not isinstance(name, str) else loaded.get(key) or load_encoder(name, **settings)
-            if _new(encoder):
-                encoder = _beside(encoder, found[side])
-            elif isinstance(name, str):
+            if isinstance(name, str) and not _new(encoder):
                 loaded[key] = encoder
             found[side].append(encoder)
+        width = _width(found[side], plan)
+        found[side] = [
+            _of_width(one, name, width) if isinstance(name, str) and _new(one) else one
+            for one, name in zip(found[side], parts, strict=True)
+        ]
         if len({encoder.modality for encoder in found[side]}) > 1:
             raise SpaceError(
                 f"{names[side]}: encoders that are joined read the same items, but these read different ones"
@@ -154,13 +161,20 @@ def _split(name: str) -> list[str]:
     return parts
 
 
-def _beside(encoder: Any, others: Sequence[Any]) -> Any:
-    """A new bag of words beside a pretrained text encoder starts from that encoder's own token embeddings."""
-    pretrained = next((other for other in others if isinstance(other, TransformerEncoder)), None)
-    if not isinstance(encoder, StaticEncoder) or pretrained is None or ":" in encoder.name:
+def _of_width(encoder: Any, name: str, width: int | None) -> Any:
+    """A bag of words that is as wide as the space, unless its name says how wide."""
+    if width is None or not isinstance(encoder, StaticEncoder) or ":" in name:
         return encoder
     own: dict[str, Any] = {"prompt": encoder.prompt, "max_length": encoder.max_length, "device": str(encoder.device)}
-    return StaticEncoder(f"static:{pretrained.name}", like=pretrained, **own)
+    return StaticEncoder(encoder.name, width=width, **own)
+
+
+def _width(parts: Sequence[Any], plan: Plan) -> int | None:
+    """Dimensions for a new bag of words: the space's if given; beside other encoders room for it and for them."""
+    if plan.dimension is not None or len(parts) < 2:
+        return plan.dimension
+    others = [encoder.dimensions["last"] for encoder in parts if not _new(encoder)]
+    return 2 * min(others) if others else None
 
 
 def _new(encoder: Any) -> bool:
@@ -187,7 +201,7 @@ def own_encoder(encoder: Any, side: str) -> Trainable:
     if encoder.from_nothing:
         return copy.deepcopy(encoder)
     again: Any = load_encoder(**encoder.settings(), device=str(getattr(encoder, "device", "cpu")))
-    again.name = encoder.name
+    again.name, again.home = encoder.name, getattr(encoder, "home", None)
     return again  # type: ignore[no-any-return]
 
 
@@ -204,14 +218,14 @@ def start_where_related(parts: Mapping[str, Side]) -> bool:
     """
     branches = [branch for side in parts.values() for branch in side.branches]
     for branch in branches:
-        if _new(branch.encoder) and branch.blocks[-1] == branch.projector.dimension:
+        if _new(branch.encoder) and branch.blocks[-1] <= branch.projector.dimension:
             start_at_identity(branch.projector)
     old = [[branch for branch in side.branches if not _new(branch.encoder)] for side in parts.values()]
     every = [branch for side in old for branch in side]
     if all(branch.projector.kind == "identity" for branch in every):
         return True
     origins = [[(_origin(branch.encoder), branch.layers[-1]) for branch in side] for side in old if side]
-    if all(one == origins[0] for one in origins) and all(b.blocks[-1] == b.projector.dimension for b in every):
+    if all(one == origins[0] for one in origins) and all(b.blocks[-1] <= b.projector.dimension for b in every):
         for branch in every:
             start_at_identity(branch.projector)
         return True
