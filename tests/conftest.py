@@ -1,14 +1,20 @@
-"""Tiny text models, built in memory and saved in a temporary folder: no hub, no network."""
+"""Tiny text models, built in memory and saved in a temporary folder, and spaces of them: no hub, no network."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from pairspace.data import Pairs
+from pairspace.space import Space
 
 SENTENCE = "play chess against the computer a game of cards with friends music player for gnome library files"
 WORDS = SENTENCE.split()
@@ -114,3 +120,61 @@ TEXTS = [
 @pytest.fixture
 def texts():
     return list(TEXTS)
+
+
+PLAYED = ["play", "chess", "against", "the", "computer", "game", "cards", "friends", "music", "gnome", "files"]
+KINDS = {  # how a space is made, and how it is fit
+    "frozen": ({}, {}),
+    "whole": ({}, {"train_encoders": ["title"], "chunk_size": 4}),
+    "last block": ({}, {"train_encoders": ["title", "body"], "train_blocks": 1}),
+    "adapters": ({"shared_encoder": True}, {"train_encoders": ["title", "body"], "lora": 2}),
+    "warm-up": ({"projector": "residual"}, {"train_encoders": ["title"], "projector_epochs": 2}),
+    "bag": ({"encoder": "static:16", "shared_encoder": True}, {}),
+    "transformer": ({"encoder": {"title": "transformer:32", "body": "static:16"}}, {"chunk_size": 4}),
+    "half from nothing": ({"encoder": {"title": "MODEL", "body": "static:16"}}, {}),
+    "joined": ({"encoder": "MODEL+static"}, {}),
+    "joined and tuned": ({"encoder": "MODEL+static:8"}, {"projector_epochs": 1, "train_encoders": ["body"]}),
+}
+FIT = {"batch_size": 16, "epochs": 3, "validation": 0.2, "progress": False}
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `space_kind` runs on every kind of space."""
+    if "space_kind" in metafunc.fixturenames:
+        peft = pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
+        every = [pytest.param(kind, marks=[peft] if kind == "adapters" else []) for kind in KINDS]
+        metafunc.parametrize("space_kind", every)
+
+
+@pytest.fixture(scope="session")
+def shuffled():
+    """80 pairs, each the same words in another order."""
+    random = np.random.default_rng(0)
+    titles = list(dict.fromkeys(" ".join(random.choice(PLAYED, 4)) for _ in range(80)))
+    return Pairs.from_columns({"title": titles, "body": [" ".join(random.permutation(t.split())) for t in titles]})
+
+
+@pytest.fixture(scope="session")
+def make_space(plain_folder):
+    """`make_space(kind)`: a new space, and how it is fit."""
+
+    def make(kind):
+        options, how = KINDS[kind]
+        text = json.dumps({"encoder": "MODEL"} | options).replace("MODEL", str(plain_folder))
+        space = Space.create(("title", "body"), device="cpu", cache=False, name=kind, **json.loads(text))
+        return space, FIT | how
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fitted_space(make_space, shuffled):
+    """`fitted_space(kind)`: a trained space, made once; not to be changed."""
+
+    @cache
+    def fitted(kind):
+        space, how = make_space(kind)
+        space.fit(shuffled, **how)
+        return space
+
+    return fitted
