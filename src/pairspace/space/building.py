@@ -91,30 +91,27 @@ def _with_projectors(
     chosen: Mapping[str, str | None],
 ) -> dict[str, Side]:
     made: dict[str, Side] = {}
-    first: list[tuple[str, tuple[int, ...]]] = []
+    shapes: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # what a projector starts with is the same in every run
         for side, parts in built.items():
-            branches = []
-            shapes = []
-            for place, (encoder, kind, taken) in enumerate(parts):
+            branches, shapes[side] = [], []
+            for encoder, kind, taken in parts:
                 blocks = tuple(encoder.dimensions[layer] for layer in taken)
                 if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
                     kind = "linear"  # a new encoder of another width than the space
-                shapes.append((kind, blocks))
-                if shared and first and shapes[place] != (first[place] if place < len(first) else None):
-                    raise SpaceError(
-                        "a shared projector needs sides whose features have the same layers and dimensions"
-                    )
-                module: Projector
-                if shared and first:
-                    module = next(iter(made.values())).branches[place].projector
-                else:
-                    module = create_projector(kind, blocks=blocks, dimension=dimension)
+                shapes[side].append((kind, blocks))
+                module: Projector = create_projector(kind, blocks=blocks, dimension=dimension)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
-            first = first or shapes
             made[side] = Side(tuple(branches))
+    if shared:
+        first, *others = made
+        if any(shapes[side] != shapes[first] for side in others):
+            raise SpaceError("a shared projector needs sides whose features have the same layers and dimensions")
+        for side in others:
+            for one, branch in zip(made[first].branches, made[side].branches, strict=True):
+                branch.projector = branch.start = one.projector
     return made
 
 

@@ -1,0 +1,78 @@
+"""Pairs as numbers: distinct items, negatives among the documents, scores, several data sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pairspace.data import Pairs
+from pairspace.errors import SpaceError
+from pairspace.space import Space
+from pairspace.space.reading import read_data
+
+
+@pytest.fixture(scope="module")
+def space(plain_folder):
+    return Space.create(("q", "d"), encoder=str(plain_folder), device="cpu", cache=False)
+
+
+def pairs(queries, documents, **more):
+    return Pairs.from_columns({"q": list(queries), "d": list(documents)}, **more)
+
+
+def spelled(data):
+    """The pairs again, from their numbers."""
+    queries, documents = (items.to_pylist() for items in data.items)
+    return [(queries[i], documents[j]) for i, j in zip(data.query, data.document, strict=True)]
+
+
+def test_equal_items_have_one_number(space):
+    data = read_data(space, [pairs("abac", "xyyz")])
+    assert data.items[0].to_pylist() == ["a", "b", "c"] and data.items[1].to_pylist() == ["x", "y", "z"]
+    assert data.query.tolist() == [0, 1, 0, 2] and data.document.tolist() == [0, 1, 1, 2]
+    assert data.negatives is data.scores is data.sources is None
+
+
+def test_the_query_side_comes_first(plain_folder):
+    space = Space.create(("q", "d"), encoder=str(plain_folder), device="cpu", cache=False, query_side="d")
+    data = read_data(space, [pairs("ab", "xx")])
+    assert data.items[0].to_pylist() == ["x"] and data.items[1].to_pylist() == ["a", "b"]
+
+
+def test_several_data_sets_are_numbered_together(space):
+    data = read_data(space, [pairs("ab", "xy"), pairs("bc", "zx")])
+    assert spelled(data) == [("a", "x"), ("b", "y"), ("b", "z"), ("c", "x")]
+    assert data.sources.tolist() == [0, 0, 1, 1] and len(data.items[0]) == 3
+
+
+def test_negatives_are_documents(space):
+    given = pairs("abc", "xyz", negatives=[["y", "new"], [], ["new"]])
+    data = read_data(space, [given])
+    documents = data.items[1].to_pylist()
+    assert documents == ["x", "y", "z", "new"]
+    assert data.negatives.tolist() == [[1, 3], [-1, -1], [3, -1]]
+    assert read_data(space, [given], negatives=False).negatives is None
+    assert len(read_data(space, [given], negatives=False).items[1]) == 3
+
+
+def test_negatives_of_one_data_set_among_several(space):
+    data = read_data(space, [pairs("a", "x"), pairs("bc", "yz", negatives=[["x"], ["x", "y"]])])
+    assert data.negatives.tolist() == [[-1, -1], [0, -1], [0, 1]]
+    assert read_data(space, [pairs("ab", "xy", negatives=[[], []])]).negatives is None
+
+
+def test_scores_are_of_the_pair_and_of_its_negatives(space):
+    one = pairs("ab", "xy", negatives=[["y", "z"], ["x"]], score=[[0.9, 0.2, 0.1], [0.8, 0.3]])
+    np.testing.assert_array_equal(
+        read_data(space, [one, pairs("c", "x", score=[0.5])]).scores,
+        np.array([[0.9, 0.2, 0.1], [0.8, 0.3, np.nan], [0.5, np.nan, np.nan]], np.float32),
+    )
+    with pytest.raises(SpaceError, match="row 1 has 4 scores: one of the pair and one of each of its negatives"):
+        read_data(space, [pairs("ab", "xy", negatives=[["y"], ["x", "z"]], score=[[0.9, 0.2], [0.8, 0.3, 0.1, 0.0]])])
+
+
+def test_negatives_have_no_features_where_those_are_filed_by_row(plain_folder, tmp_path):
+    np.save(tmp_path / "own.npy", np.ones((2, 8), np.float32))
+    space = Space.create(("q", "d"), encoder={"q": str(plain_folder), "d": str(tmp_path / "own.npy")}, device="cpu")
+    with pytest.raises(SpaceError, match="negatives are texts, but the features of side 'd' are filed by row or id"):
+        read_data(space, [pairs("ab", "xy", negatives=[["y"], ["x"]])])
