@@ -170,3 +170,80 @@ def test_a_missing_or_altered_encoder_file_is_named(saved, name):
     file.unlink()
     with pytest.raises(SpaceError, match=rf"encoders/0/.*{name} is missing"):
         Space.from_pretrained(saved)
+
+
+TEXTS = ["play chess", "the computer files", "", "music for gnome"]
+
+
+def test_every_kind_of_space_comes_back_as_it_was(fitted_space, space_kind, tmp_path):
+    space = fitted_space(space_kind)
+    space.save_pretrained(tmp_path / "space")
+    back = Space.from_pretrained(tmp_path / "space", device="cpu", cache=False)
+    assert back.fingerprint == space.fingerprint and repr(back) == repr(space)
+    assert (back.bias, back.shared_encoder, back.has_start) == (space.bias, space.shared_encoder, space.has_start)
+    for side in space.sides:
+        np.testing.assert_array_equal(back.encode(TEXTS, side=side), space.encode(TEXTS, side=side))
+        assert back.starts_equal(side) == space.starts_equal(side)
+        if space.part(side).starting():
+            np.testing.assert_array_equal(back.encode_start(TEXTS, side=side), space.encode_start(TEXTS, side=side))
+        ours, theirs = (one.part(side).branches for one in (back, space))
+        assert [branch.trains for branch in ours] == [branch.trains for branch in theirs]
+    back.save_pretrained(tmp_path / "again")
+    first, second = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("space", "again"))
+    assert first["sides"] == second["sides"] and first["files"] == second["files"]
+
+
+def test_one_object_is_saved_once_and_is_one_again(fitted_space, tmp_path):
+    for kind, folders in (("adapters", 1), ("bag", 1), ("whole", 2), ("last block", 2), ("joined", 3)):
+        space = fitted_space(kind)
+        space.save_pretrained(tmp_path / kind)
+        assert len(list((tmp_path / kind / "encoders").iterdir())) == folders
+        back = Space.from_pretrained(tmp_path / kind, device="cpu", cache=False)
+        found = {id(branch.encoder) for side in back.sides for branch in back.part(side).branches}
+        assert len(found) == folders
+
+
+def test_a_loaded_space_goes_on_with_what_trained(fitted_space, shuffled, space_kind, tmp_path):
+    fitted_space(space_kind).save_pretrained(tmp_path / "space")
+    back = Space.from_pretrained(tmp_path / "space", device="cpu", cache=False)
+    before = {s: [b.encoder.fingerprint for b in back.part(s).branches] for s in back.sides}
+    trains = {s: [b.trains for b in back.part(s).branches] for s in back.sides}
+    starts = {s: back.encode_start(TEXTS, side=s) for s in back.sides if back.part(s).starting()}
+    back.fit(shuffled, epochs=1, batch_size=16, validation=None, learning_rate=1e-2, progress=False)
+    for side in back.sides:
+        after = [branch.encoder.fingerprint for branch in back.part(side).branches]
+        assert [one != two for one, two in zip(before[side], after, strict=True)] == trains[side]
+    for side, vectors in starts.items():
+        np.testing.assert_array_equal(back.encode_start(TEXTS, side=side), vectors)
+
+
+def test_a_start_whose_model_is_gone_is_left_out(transformer, shuffled, tmp_path):
+    folder = transformer("passing")
+    space = Space.create(("title", "body"), encoder=str(folder), device="cpu", cache=False)
+    space.fit(shuffled, train_encoders=["title"], epochs=1, batch_size=32, validation=None, progress=False)
+    assert space.has_start and not space.starts_equal("title") and space.starts_equal("body")
+    space.save_pretrained(tmp_path / "space")
+    assert Space.from_pretrained(tmp_path / "space", device="cpu", cache=False).has_start
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)  # another model of the same name
+    changed = Space.from_pretrained(tmp_path / "space", device="cpu", cache=False)
+    shutil.rmtree(folder)
+    gone = Space.from_pretrained(tmp_path / "space", device="cpu", cache=False)
+    for back in (changed, gone):
+        assert not back.has_start
+        np.testing.assert_array_equal(back.encode(TEXTS), space.encode(TEXTS))
+        with pytest.raises(SpaceError, match="side 'title' has no encoder that came with weights"):
+            back.encode_start(TEXTS, side="title")
+        assert back.encode_start(TEXTS, side="body").shape == (4, 32)
+
+
+def test_a_relative_folder_is_found_from_elsewhere(transformer, shuffled, tmp_path, monkeypatch):
+    folder = transformer("models")
+    monkeypatch.chdir(folder.parent)
+    space = Space.create(("title", "body"), encoder=folder.name, device="cpu", cache=False)
+    space.fit(shuffled, train_encoders=["title"], epochs=1, batch_size=32, validation=None, progress=False)
+    space.save_pretrained(tmp_path / "space")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    assert Space.from_pretrained(tmp_path / "space", device="cpu", cache=False).has_start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from pairspace.data import Pairs
 from pairspace.errors import FeatureError, PairspaceError, SpaceError, TrainingError
@@ -179,3 +180,63 @@ def test_sides_that_do_not_fit_are_named(create, pairs):
         create(encoder={"title": "minilm"})
     with pytest.raises(PairspaceError, match="unknown projector 'cubic': choose one of identity, linear, residual"):
         create(projector="cubic")
+
+
+def test_the_state_before_training_is_of_encoders_that_came_with_weights(fitted_space, plain_folder):
+    texts = sentences(6, seed=3)
+    bare = Space.create(("title", "body"), encoder=str(plain_folder), projector="identity", device="cpu", cache=False)
+    for kind in ("frozen", "whole", "adapters", "joined"):
+        space = fitted_space(kind)
+        assert (
+            space.has_start
+            and [space.starts_equal(side) for side in space.sides]
+            == {
+                "frozen": [True, True],
+                "whole": [False, True],
+                "adapters": [False, False],
+                "joined": [False, False],
+            }[kind]
+        )
+        for side in space.sides:
+            found, expected = space.encode_start(texts, side=side), bare.encode(texts)
+            np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=5e-3)
+
+
+def test_where_nothing_came_with_weights_there_is_no_state_before(fitted_space):
+    for kind, side in (("bag", "title"), ("transformer", "body"), ("half from nothing", "body")):
+        space = fitted_space(kind)
+        assert not space.has_start
+        with pytest.raises(SpaceError, match=f"side '{side}' has no encoder that came with weights"):
+            space.encode_start("play", side=side)
+    assert fitted_space("half from nothing").encode_start("play", side="title").shape == (16,)
+
+
+def test_joined_encoders_are_added_in_the_space(fitted_space):
+    space, texts = fitted_space("joined"), ["play chess", "music for gnome", ""]
+    total = 0
+    for branch in space.part("title").branches:
+        vectors = branch.encoder.encode(texts, branch.layers).vectors
+        units = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9) for x in vectors.values()]
+        out = branch.projector(torch.from_numpy(np.concatenate(units, 1).astype(np.float32))).detach().numpy()
+        total = total + out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    expected = total / np.linalg.norm(total, axis=1, keepdims=True)
+    np.testing.assert_allclose(space.encode(texts, side="title"), expected, atol=2e-3)
+
+
+def test_features_of_joined_encoders_stand_side_by_side(fitted_space):
+    space, texts = fitted_space("joined"), ["play chess", "music for gnome"]
+    features = space.features(texts, "title")
+    sizes = [sum(branch.blocks) for branch in space.part("title").branches]
+    assert features.rows().shape == (2, sum(sizes)) and len(features) == 2
+    np.testing.assert_allclose(space.encode(features.rows()), space.encode(texts), atol=1e-6)
+    with pytest.raises(FeatureError, match=rf"have {sum(sizes)} values a row \(words: 32 \+ .* \+ last: \d+\), got"):
+        space.encode(np.ones((2, 5), np.float32))
+
+
+def test_features_of_an_encoder_that_trained_are_not_those_before(create, pairs):
+    space = create()
+    before = space.features(["a game"], "title").rows()
+    space.fit(pairs, train_encoders=["title"], epochs=1, batch_size=64, validation=None)
+    after, start = (space.features(["a game"], "title", start=start).rows() for start in (False, True))
+    assert np.abs(after - before).max() > 1e-4
+    np.testing.assert_array_equal(start, before)  # from the cache, whose entries know which weights they are of
