@@ -99,6 +99,16 @@ def test_data_objective_and_what_they_changed(mean):
         assert row[1:] == [f"{record[when][key]:.3f}" for when in ("before", "after")]
 
 
+def test_which_weights_were_kept(mean):
+    space = fitted(mean)
+    space.record["best_epoch"] = 3
+    assert "- Kept: the weights after epoch 3." in model_card(space)
+    space.record["best_epoch"] = 0
+    assert "- Kept: the state before training, because no epoch was better" in model_card(space)
+    space.record["validation_pairs"] = 0
+    assert "- Kept" not in model_card(space)
+
+
 def test_paths_of_the_machine_stay_private(mean, tmp_path):
     space = fitted(mean)
     space.record["source"] = f"{tmp_path}/a.parquet, {tmp_path}/b.parquet"

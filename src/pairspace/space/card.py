@@ -142,9 +142,12 @@ def _training(space: Space) -> list[str]:
     objective = f"- Objective: {_OBJECTIVES[options['objective']]}, with " + (
         f"{', '.join(changed)}; else the defaults." if changed else "the default settings."
     )
-    kept = f"- Kept: the weights after epoch {record['best_epoch']}." if record.get("best_epoch") else ""
-    lines = [data, f"- Trained: {_what(space)}.", objective, kept]
-    return ["\n".join(filter(None, lines)), *_scores(record)]
+    lines = [data, f"- Trained: {_what(space)}.", objective]
+    if best := record["best_epoch"]:
+        lines.append(f"- Kept: the weights after epoch {best}.")
+    elif record["validation_pairs"]:
+        lines.append("- Kept: the state before training, because no epoch was better on the held-out pairs.")
+    return ["\n".join(lines), *_scores(record)]
 
 
 def _what(space: Space) -> str:
