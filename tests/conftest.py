@@ -155,8 +155,8 @@ def shuffled():
 
 
 @pytest.fixture(scope="session")
-def make_space(plain_folder):
-    """`make_space(kind)`: a new space, and how it is fit."""
+def new_space(plain_folder):
+    """`new_space(kind)`: a new space, and how it is fit."""
 
     def make(kind):
         options, how = KINDS[kind]
@@ -168,12 +168,12 @@ def make_space(plain_folder):
 
 
 @pytest.fixture(scope="session")
-def fitted_space(make_space, shuffled):
+def fitted_space(new_space, shuffled):
     """`fitted_space(kind)`: a trained space, made once; not to be changed."""
 
     @cache
     def fitted(kind):
-        space, how = make_space(kind)
+        space, how = new_space(kind)
         space.fit(shuffled, **how)
         return space
 

@@ -34,17 +34,17 @@ def without_times(records):
     return [{k: v for k, v in r.items() if k not in ("seconds", "pairs_per_second")} for r in records]
 
 
-def test_stop_and_resume_is_no_stop_bit_for_bit(make_space, shuffled, tmp_path, space_kind):
-    check_resume(make_space, shuffled, tmp_path, space_kind, 1, validation=None)
+def test_stop_and_resume_is_no_stop_bit_for_bit(new_space, shuffled, tmp_path, space_kind):
+    check_resume(new_space, shuffled, tmp_path, space_kind, 1, validation=None)
 
 
 @pytest.mark.parametrize(("one", "epoch"), [("warm-up", 2), ("warm-up", 4), ("joined and tuned", 2), ("bag", 2)])
-def test_stopped_after_a_warm_up_or_watched_by_validation_too(make_space, shuffled, tmp_path, one, epoch):
-    check_resume(make_space, shuffled, tmp_path, one, epoch)
+def test_stopped_after_a_warm_up_or_watched_by_validation_too(new_space, shuffled, tmp_path, one, epoch):
+    check_resume(new_space, shuffled, tmp_path, one, epoch)
 
 
-def check_resume(make_space, shuffled, tmp_path, kind, epoch, **changed):
-    (whole, how), (stopped, _), (resumed, _) = (make_space(kind) for _ in range(3))
+def check_resume(new_space, shuffled, tmp_path, kind, epoch, **changed):
+    (whole, how), (stopped, _), (resumed, _) = (new_space(kind) for _ in range(3))
     how = how | {"epochs": 2, "learning_rate": 0.01} | changed
     start = stopped.fingerprint
     history = whole.fit(shuffled, **how)
@@ -60,8 +60,8 @@ def check_resume(make_space, shuffled, tmp_path, kind, epoch, **changed):
     assert (resumed.fusion_weight, resumed.bias) == (whole.fusion_weight, whole.bias)
 
 
-def test_a_run_that_breaks_off_leaves_the_best_so_far_ready_for_use(make_space, shuffled, space_kind):
-    space, how = make_space(space_kind)
+def test_a_run_that_breaks_off_leaves_the_best_so_far_ready_for_use(new_space, shuffled, space_kind):
+    space, how = new_space(space_kind)
     with pytest.raises(Stop):
         space.fit(shuffled, after_epoch=stop_at(1), **how)
     found = vectors(space)
@@ -70,8 +70,8 @@ def test_a_run_that_breaks_off_leaves_the_best_so_far_ready_for_use(make_space, 
     assert space.trained
 
 
-def test_the_history_of_a_warm_up_and_of_what_followed_is_one(make_space, shuffled):
-    space, how = make_space("warm-up")
+def test_the_history_of_a_warm_up_and_of_what_followed_is_one(new_space, shuffled):
+    space, how = new_space("warm-up")
     seen = []
     history = space.fit(shuffled, after_epoch=lambda h: seen.append([r["epoch"] for r in h.records]), **how)
     assert [record["epoch"] for record in history.records] == [0, 1, 2, 3, 4, 5]
@@ -80,8 +80,8 @@ def test_the_history_of_a_warm_up_and_of_what_followed_is_one(make_space, shuffl
     assert space.record["after"] == history.records[history.best_epoch]
 
 
-def test_a_checkpoint_of_another_configuration_says_what_differs(make_space, shuffled, tmp_path):
-    (first, how), (second, _), (third, _) = (make_space("whole") for _ in range(3))
+def test_a_checkpoint_of_another_configuration_says_what_differs(new_space, shuffled, tmp_path):
+    (first, how), (second, _), (third, _) = (new_space("whole") for _ in range(3))
     first.fit(shuffled, checkpoint=tmp_path, **how | {"batch_size": 50, "epochs": 1})
     other = how | {"batch_size": 60, "epochs": 1, "train_blocks": 1}
     said = r"\(batch_size 50 there, 60 here, train_blocks None there, 1 here\)"
@@ -92,10 +92,10 @@ def test_a_checkpoint_of_another_configuration_says_what_differs(make_space, shu
         third.fit(others, checkpoint=tmp_path, resume=True, **how | {"batch_size": 50, "epochs": 1})
 
 
-def test_a_pretrained_encoder_in_training_has_defaults_of_its_own(make_space, shuffled):
+def test_a_pretrained_encoder_in_training_has_defaults_of_its_own(new_space, shuffled):
     seen = []
     for kind in ("frozen", "whole", "bag"):
-        space, how = make_space(kind)
+        space, how = new_space(kind)
         with pytest.raises(Stop):
             space.fit(shuffled, train_encoders=how.get("train_encoders"), after_epoch=stop_at(1))
         space.fit(shuffled, epochs=1, train_encoders=how.get("train_encoders"), validation=None)
@@ -103,33 +103,33 @@ def test_a_pretrained_encoder_in_training_has_defaults_of_its_own(make_space, sh
     assert seen == [2048, 256, 2048]
 
 
-def test_a_batch_larger_than_the_data_is_all_of_it_and_noted(make_space, shuffled):
-    space, how = make_space("whole")
+def test_a_batch_larger_than_the_data_is_all_of_it_and_noted(new_space, shuffled):
+    space, how = new_space("whole")
     history = space.fit(shuffled, **how | {"batch_size": 500, "validation": None, "epochs": 1})
     assert any(f"batch_size 500 is more than the {len(shuffled)} pairs there are" in note for note in history.notes)
     twice = space.fit(shuffled, **how | {"batch_size": 500, "epochs": 1, "projector_epochs": 1})
     assert sum("batch_size 500" in note for note in twice.notes) == 1
 
 
-def test_settings_are_given_once(make_space, shuffled):
-    space, _ = make_space("frozen")
+def test_settings_are_given_once(new_space, shuffled):
+    space, _ = new_space("frozen")
     with pytest.raises(SpaceError, match="either options or single settings, not both: epochs"):
         space.fit(shuffled, options=TrainingOptions(), epochs=3)
 
 
 @pytest.mark.parametrize("kind", ["frozen", "bag", "joined"])
-def test_a_matryoshka_size_beyond_the_dimension(make_space, shuffled, kind):
-    space, how = make_space(kind)
+def test_a_matryoshka_size_beyond_the_dimension(new_space, shuffled, kind):
+    space, how = new_space(kind)
     size = space.dimension + 1
     message = rf"matryoshka sizes \[{size}\] exceed the space's {space.dimension} dimensions"
     with pytest.raises(TrainingError, match=message):
         space.fit(shuffled, matryoshka=(4, size), **how)
 
 
-def test_cut_vectors_of_a_matryoshka_space_are_better_than_without(make_space, shuffled):
+def test_cut_vectors_of_a_matryoshka_space_are_better_than_without(new_space, shuffled):
     scores = []
     for sizes in ((), (4,)):
-        space, how = make_space("frozen")
+        space, how = new_space("frozen")
         how = how | {"epochs": 60, "batch_size": 80, "validation": None, "learning_rate": 1e-2}
         space.fit(shuffled, matryoshka=sizes, **how)
         a, b = (space.encode(shuffled.items(side), side=side)[:, :4] for side in space.sides)
@@ -138,8 +138,8 @@ def test_cut_vectors_of_a_matryoshka_space_are_better_than_without(make_space, s
     assert scores[1] > scores[0] + 0.1
 
 
-def test_features_of_frozen_encoders_where_there_are_none(make_space, shuffled):
-    space, how = make_space("bag")
+def test_features_of_frozen_encoders_where_there_are_none(new_space, shuffled):
+    space, how = new_space("bag")
     for options in ({"debias": 0.9}, {"structure": 1.0}, {"group_batches": True}):
         with pytest.raises(TrainingError, match="features of frozen encoders, and"):
             space.fit(shuffled, **how, **options)
@@ -147,14 +147,14 @@ def test_features_of_frozen_encoders_where_there_are_none(make_space, shuffled):
 
 @pytest.mark.parametrize("options", [{"debias": 0.9}, {"structure": 1.0}, {"group_batches": True}])
 @pytest.mark.parametrize("kind", ["whole", "joined"])
-def test_objectives_look_at_the_features_of_the_encoders_as_they_came(make_space, shuffled, options, kind):
-    space, how = make_space(kind)
+def test_objectives_look_at_the_features_of_the_encoders_as_they_came(new_space, shuffled, options, kind):
+    space, how = new_space(kind)
     history = space.fit(shuffled, **how | {"epochs": 1} | options)
     assert np.isfinite(history.column("loss")).all()
 
 
-def test_the_bias_of_the_sigmoid_loss_is_kept_and_goes_on(make_space, shuffled):
-    space, how = make_space("frozen")
+def test_the_bias_of_the_sigmoid_loss_is_kept_and_goes_on(new_space, shuffled):
+    space, how = new_space("frozen")
     how["validation"] = None
     history = space.fit(shuffled, objective="sigmoid", **how)
     assert space.bias == history.records[-1]["bias"] != -10
@@ -162,19 +162,19 @@ def test_the_bias_of_the_sigmoid_loss_is_kept_and_goes_on(make_space, shuffled):
     assert again.records[0]["bias"] == history.records[-1]["bias"] != again.records[-1]["bias"] == space.bias
 
 
-def test_one_learns_from_a_teacher(make_space, fitted_space, shuffled):
+def test_one_learns_from_a_teacher(new_space, fitted_space, shuffled):
     teacher = fitted_space("joined")
-    space, how = make_space("bag")
+    space, how = new_space("bag")
     how = how | {"epochs": 30, "learning_rate": 1e-2, "encoder_learning_rate": 1e-2, "patience": None}
     history = space.fit(shuffled, teacher=teacher, objective="distill", **how)
     assert history.column("loss")[-1] < history.column("loss")[0]
     with pytest.raises(SpaceError, match="the teacher space has no side title, body; it has q, d"):
         space.fit(shuffled, teacher=Space.create(("q", "d"), encoder=teacher.part("title").branches[0].encoder))
     with pytest.raises(TrainingError, match="'distill' needs a teacher space"):
-        make_space("frozen")[0].fit(shuffled, objective="distill")
+        new_space("frozen")[0].fit(shuffled, objective="distill")
 
 
-def test_given_negatives_are_taken_along(make_space, shuffled):
+def test_given_negatives_are_taken_along(new_space, shuffled):
     bodies = shuffled.items("body").to_pylist()
     given = Pairs.from_columns(
         {"title": shuffled.items("title").to_pylist(), "body": bodies},
@@ -182,19 +182,19 @@ def test_given_negatives_are_taken_along(make_space, shuffled):
     )
     weights = []
     for pairs in (shuffled, given):
-        space, how = make_space("frozen")
+        space, how = new_space("frozen")
         space.fit(pairs, **how | {"validation": None})
         weights.append(space.fingerprint)
     assert weights[0] != weights[1]
     with pytest.raises(TrainingError, match="mixing of features has no place for given negatives"):
-        make_space("frozen")[0].fit(given, mix=0.4)
+        new_space("frozen")[0].fit(given, mix=0.4)
     with pytest.raises(TrainingError, match="'margin-mse' needs negatives"):
-        make_space("frozen")[0].fit(shuffled, objective="margin-mse")
+        new_space("frozen")[0].fit(shuffled, objective="margin-mse")
 
 
-def test_several_data_sets_share_the_batches(make_space, shuffled):
+def test_several_data_sets_share_the_batches(new_space, shuffled):
     other = Pairs.from_columns({"title": ["one two", "three", "four five", "six"], "body": ["1 2", "3", "4 5", "6"]})
-    space, how = make_space("frozen")
+    space, how = new_space("frozen")
     history = space.fit([shuffled, other], mixing=4.0, **how)
     assert space.record["pairs"] + space.record["validation_pairs"] == len(shuffled) + 4
     assert len(history.records) > 1
@@ -204,8 +204,8 @@ def test_several_data_sets_share_the_batches(make_space, shuffled):
         space.fit([shuffled, Pairs.from_columns({"q": ["a"], "d": ["b"]})])
 
 
-def test_more_blocks_than_the_encoder_has_leave_the_space_as_it_was(make_space, shuffled):
-    space, how = make_space("last block")
+def test_more_blocks_than_the_encoder_has_leave_the_space_as_it_was(new_space, shuffled):
+    space, how = new_space("last block")
     before = vectors(space)
     with pytest.raises(EncoderError, match="the last 9 blocks cannot be trained: this model has 3 blocks"):
         space.fit(shuffled, **how | {"train_blocks": 9})
@@ -215,7 +215,7 @@ def test_more_blocks_than_the_encoder_has_leave_the_space_as_it_was(make_space, 
     assert space.trained
 
 
-def test_a_warm_up_of_projectors_without_weights(make_space, shuffled):
-    space, how = make_space("bag")
+def test_a_warm_up_of_projectors_without_weights(new_space, shuffled):
+    space, how = new_space("bag")
     with pytest.raises(TrainingError, match="projector_epochs train the projectors alone, and these have no weights"):
         space.fit(shuffled, **how | {"projector_epochs": 1})
