@@ -341,7 +341,11 @@ def test_a_missing_encoder_and_an_item_that_is_no_text_are_named(tmp_path):
     with pytest.raises(EncoderError, match="item 0 is int"):
         load(tmp_path / "space", ours=True)[0].sub_modules["query"][0].preprocess([3])
     (tmp_path / "space/encoders/1").rename(tmp_path / "gone")
-    with pytest.raises(SpaceError, match="no folder encoders/1"):
+    with pytest.raises(SpaceError, match="no folder encoders/1 in it"):
+        load(tmp_path / "space", ours=True)
+    config = tmp_path / "space/modules/side_1/config.json"
+    config.write_text(config.read_text().replace("../../encoders/1", "../../../gone"))
+    with pytest.raises(SpaceError, match=r"no folder \.\./gone in it"):  # a file cannot point outside of its space
         load(tmp_path / "space", ours=True)
 
 

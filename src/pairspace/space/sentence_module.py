@@ -247,11 +247,15 @@ class SpaceSide(InputModule):  # type: ignore[misc]
         encoders, projectors = [], []
         for branch in cls.load_config(model_name_or_path, subfolder=subfolder, **where)["branches"]:
             path = posixpath.normpath(posixpath.join(subfolder, branch["encoder"]))
-            folder = cls.load_dir_path(model_name_or_path, subfolder=path, **where)
-            if folder is None:
-                raise SpaceError(f"{model_name_or_path}: no folder {path}, where an encoder of this side should be")
-            encoder = load_encoder(folder, device="cpu", precision="fp32", trust_remote_code=trust)
-            encoders.append(_Encoder(encoder, branch["layers"], source=folder))
+            here = Path(model_name_or_path, path)
+            local = Path(model_name_or_path).is_dir()
+            folder = here if local else cls.load_dir_path(model_name_or_path, subfolder=path, **where)
+            if path.startswith("..") or folder is None or not Path(folder).is_dir():
+                raise SpaceError(
+                    f"{model_name_or_path}: no folder {path} in it, where an encoder of this side should be"
+                )
+            encoder = load_encoder(Path(folder), device="cpu", precision="fp32", trust_remote_code=trust)
+            encoders.append(_Encoder(encoder, branch["layers"], source=str(folder)))
             projectors.append(create_projector(**branch["projector"]))
         weights = cls.load_file_path(model_name_or_path, filename=_WEIGHTS, subfolder=subfolder, **where)
         if weights is None:
