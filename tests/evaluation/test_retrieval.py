@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ class FakeSpace:
 
     has_start = True
 
-    def starts_equal(self, side: str) -> bool:
-        return True
+    def part(self, side: str) -> SimpleNamespace:
+        return SimpleNamespace(starts_equal=True)
 
     def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> FakeFeatures:
         self.calls.append((side, len(items)))

@@ -183,7 +183,7 @@ def test_every_kind_of_space_comes_back_as_it_was(fitted_space, space_kind, tmp_
     assert (back.bias, back.shared_encoder, back.has_start) == (space.bias, space.shared_encoder, space.has_start)
     for side in space.sides:
         np.testing.assert_array_equal(back.encode(TEXTS, side=side), space.encode(TEXTS, side=side))
-        assert back.starts_equal(side) == space.starts_equal(side)
+        assert back.part(side).starts_equal == space.part(side).starts_equal
         if space.part(side).starting():
             np.testing.assert_array_equal(back.encode_start(TEXTS, side=side), space.encode_start(TEXTS, side=side))
         ours, theirs = (one.part(side).branches for one in (back, space))
@@ -221,7 +221,7 @@ def test_a_start_whose_model_is_gone_is_left_out(transformer, shuffled, tmp_path
     folder = transformer("passing")
     space = Space.create(("title", "body"), encoder=str(folder), device="cpu", cache=False)
     space.fit(shuffled, train_encoders=["title"], epochs=1, batch_size=32, validation=None, progress=False)
-    assert space.has_start and not space.starts_equal("title") and space.starts_equal("body")
+    assert space.has_start and not space.part("title").starts_equal and space.part("body").starts_equal
     space.save_pretrained(tmp_path / "space")
     assert Space.from_pretrained(tmp_path / "space", device="cpu", cache=False).has_start
     weights = bytearray((folder / "model.safetensors").read_bytes())

@@ -189,7 +189,7 @@ def test_the_state_before_training_is_of_encoders_that_came_with_weights(fitted_
         space = fitted_space(kind)
         assert (
             space.has_start
-            and [space.starts_equal(side) for side in space.sides]
+            and [space.part(side).starts_equal for side in space.sides]
             == {
                 "frozen": [True, True],
                 "whole": [False, True],

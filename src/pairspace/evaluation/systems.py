@@ -96,7 +96,7 @@ class Systems:
         how: dict[str, Any] = {"cache": self.cache, "progress": self.progress}
         features, start = self.space.features(given, items.side, **how), None
         if self.start:
-            same = self.space.starts_equal(items.side)
+            same = self.space.part(items.side).starts_equal
             before = features if same else self.space.features(given, items.side, start=True, **how)
             start = self.space.project(before, items.side, start=True)
         return Encoded(self.space.project(features, items.side), start, owners, features.truncated)

@@ -209,16 +209,12 @@ class _Fitting:
 
     def _features(self, branch: Branch, items: Any) -> Any:
         """Of the encoder as it is; each process encodes its share, and then all read the cache."""
-        from pairspace.features import compute_features
-
-        cache = self.space.cache
-        if cache is None or not getattr(branch.encoder, "cached", True):
-            return compute_features(branch.encoder, items, branch.layers, progress=self.progress)
-        if self.processes.count > 1:
+        cache, encoder = self.space.cache, branch.encoder
+        if cache is not None and getattr(encoder, "cached", True) and self.processes.count > 1:
             own = items.take(pa.array(self.processes.share(np.arange(len(items)))))
-            cache.features(branch.encoder, own, branch.layers, progress=False)
+            cache.features(encoder, own, branch.layers, progress=False)
             self.processes.wait()
-        return cache.features(branch.encoder, items, branch.layers, progress=self.progress)
+        return branch.features(items, cache=cache, progress=self.progress)
 
     def watched(self, *, live: bool) -> Validation | None:
         """The held-out pairs over towers that share what trains."""

@@ -7,8 +7,6 @@ trains them, `saving` keeps them. The words are sentence-transformers' where the
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,12 @@ import torch
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
 from pairspace.errors import SpaceError
-from pairspace.features import FeatureCache, Features, JoinedFeatures, compute_features
+from pairspace.features import FeatureCache, Features, JoinedFeatures
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
 from pairspace.projectors import Projector
 from pairspace.space.building import Plan, build_sides, start_where_related
-from pairspace.space.side import Branch, Side, project
+from pairspace.space.side import Branch, Side, fingerprint, project
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -167,14 +165,7 @@ class Space:
     @property
     def fingerprint(self) -> str:
         """32 hex digits over encoders, layers and projectors: equal fingerprints give equal vectors."""
-        digest = hashlib.blake2b(digest_size=16)
-        for side, part in self._parts.items():
-            for branch in part.branches:
-                digest.update(json.dumps([side, branch.encoder.fingerprint, branch.layers]).encode())
-                digest.update(json.dumps(branch.projector.settings()).encode())
-                for value in branch.projector.state_dict().values():
-                    digest.update(value.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self._parts)
 
     def part(self, side: str | None = None) -> Side:
         """Encoders and projectors of a side; the query side if none is named.
@@ -189,20 +180,7 @@ class Space:
 
     def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
         """What a side's encoder wants of these pairs: its items, or the rows or ids that features are filed under."""
-        modality = self.part(side).encoder.modality
-        if modality in ("row", "id"):
-            if modality not in pairs.table.column_names:
-                raise SpaceError(
-                    f"the features of side '{side}' are filed by id: read the pairs with id=\"column\" (--id column)"
-                )
-            filed = getattr(self.part(side).encoder, "rows", None)
-            if modality == "row" and filed is not None and filed != pairs.total:
-                raise SpaceError(
-                    f"{self.part(side).encoder.name} holds {filed:,} rows of features, but {pairs.source} has "
-                    f"{pairs.total:,}: features in row order belong to one file; file them by id to use others"
-                )
-            return pairs.table[modality]
-        return pairs.items(side)
+        return self.part(side).items(pairs, side)
 
     def features(
         self, items: Any, side: str, *, start: bool = False, cache: bool = True, progress: bool | None = None
@@ -217,24 +195,15 @@ class Space:
             progress: show a bar; None where a person can see it.
         """
         part = self.part(side)
-        found = []
-        for branch in self._starting(part, side) if start else part.branches:
-            encoder: Any = branch.origin if start else branch.encoder
-            if cache and self.cache is not None and getattr(encoder, "cached", True):
-                found.append(self.cache.features(encoder, items, branch.layers, progress=progress))
-            else:
-                found.append(compute_features(encoder, items, branch.layers, progress=progress))
+        kept = self.cache if cache else None
+        branches = self._starting(part, side) if start else part.branches
+        found = [branch.features(items, cache=kept, start=start, progress=progress) for branch in branches]
         return found[0] if len(found) == 1 else JoinedFeatures(found)
 
     @property
     def has_start(self) -> bool:
         """True if the encoders as they were before any training are at hand, so that a report can show them."""
         return self.started and all(part.starting() for part in self._parts.values())
-
-    def starts_equal(self, side: str) -> bool:
-        """True if a side's features before training are the same as now: no encoder trained, none was added."""
-        part = self.part(side)
-        return all(branch.origin is branch.encoder for branch in part.branches)
 
     def _starting(self, part: Side, side: str) -> Sequence[Branch]:
         if not part.starting():
@@ -426,9 +395,5 @@ class Space:
         return [branch.projector for branch in part.branches]
 
     def __repr__(self) -> str:
-        sides = ", ".join(
-            f"{side}: "
-            + " + ".join(f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.kind}" for b in part.branches)
-            for side, part in self._parts.items()
-        )
+        sides = ", ".join(f"{side}: {part}" for side, part in self._parts.items())
         return f"Space({sides}; {self.dimension} dimensions, {'trained' if self.trained else 'not trained'})"

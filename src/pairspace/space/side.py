@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
+from pairspace.data import Pairs
 from pairspace.encoders import Encoder
-from pairspace.errors import FeatureError
-from pairspace.features import Features, JoinedFeatures
+from pairspace.errors import FeatureError, SpaceError
+from pairspace.features import FeatureCache, Features, JoinedFeatures, compute_features
 from pairspace.features.features import unit_rows
 from pairspace.projectors import Projector, join_vectors
 
-__all__ = ["Branch", "Side", "project"]
+__all__ = ["Branch", "Side", "fingerprint", "project"]
 
 CHUNK = 8192  # rows projected at once
 
@@ -46,6 +50,22 @@ class Branch:
         """Dimension of each layer's block in the features."""
         return tuple(self.encoder.dimensions[layer] for layer in self.layers)
 
+    def features(
+        self, items: Any, *, cache: FeatureCache | None, start: bool = False, progress: bool | None = None
+    ) -> Features:
+        """The encoder's features, from the cache unless the encoder is quicker than the disk.
+
+        Args:
+            items: what the encoder takes.
+            cache: None for none.
+            start: of the encoder as it was before any training.
+            progress: show a bar; None where a person can see it.
+        """
+        encoder: Any = self.origin if start else self.encoder
+        if cache is not None and getattr(encoder, "cached", True):
+            return cache.features(encoder, items, self.layers, progress=progress)
+        return compute_features(encoder, items, self.layers, progress=progress)
+
 
 @dataclass
 class Side:
@@ -56,6 +76,10 @@ class Side:
     """
 
     branches: tuple[Branch, ...]
+
+    def __str__(self) -> str:
+        parts = (f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.kind}" for b in self.branches)
+        return " + ".join(parts)
 
     @property
     def encoder(self) -> Any:
@@ -76,6 +100,32 @@ class Side:
         """The branches that mean something before training: those of encoders that came with weights."""
         return tuple(branch for branch in self.branches if branch.origin is not None)
 
+    @property
+    def starts_equal(self) -> bool:
+        """True if the features before training are the same as now: no encoder trained, none was added."""
+        return all(branch.origin is branch.encoder for branch in self.branches)
+
+    def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
+        """What the encoders want of these pairs: the side's items, or the rows or ids that features are filed under.
+
+        Raises:
+            SpaceError: there are no ids, or the features in row order are of another file.
+        """
+        modality = self.encoder.modality
+        if modality not in ("row", "id"):
+            return pairs.items(side)
+        if modality not in pairs.table.column_names:
+            raise SpaceError(
+                f"the features of side '{side}' are filed by id: read the pairs with id=\"column\" (--id column)"
+            )
+        filed = getattr(self.encoder, "rows", None)
+        if modality == "row" and filed is not None and filed != pairs.total:
+            raise SpaceError(
+                f"{self.encoder.name} holds {filed:,} rows of features, but {pairs.source} has "
+                f"{pairs.total:,}: features in row order belong to one file; file them by id to use others"
+            )
+        return pairs.table[modality]
+
     def given_features(self, array: np.ndarray) -> np.ndarray:
         """Features a caller brings, each block made a unit vector.
 
@@ -95,6 +145,18 @@ class Side:
         if len(bad):
             raise FeatureError(f"row {bad[0]} of the features given holds a value that is not finite (NaN or infinity)")
         return np.concatenate([unit_rows(part) for part in np.split(array, np.cumsum(sizes)[:-1], axis=1)], 1)
+
+
+def fingerprint(parts: Mapping[str, Side]) -> str:
+    """32 hex digits over the encoders, layers and projectors of all sides."""
+    digest = hashlib.blake2b(digest_size=16)
+    for side, part in parts.items():
+        for branch in part.branches:
+            digest.update(json.dumps([side, branch.encoder.fingerprint, branch.layers]).encode())
+            digest.update(json.dumps(branch.projector.settings()).encode())
+            for value in branch.projector.state_dict().values():
+                digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 @torch.inference_mode()
