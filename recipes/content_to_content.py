@@ -11,6 +11,9 @@ The two sides are of one kind, so nothing tells them apart: encoder and projecto
 vector whichever side it is on. More than half of the AppStream descriptions were copied from Debian's; such pairs teach
 and prove nothing, so those that share more than `--overlap` of their words are left out, and their texts only stand
 among the candidates. Near-duplicate packages are one group, which is on one side of the split and in one role.
+
+A pretrained encoder is near the ceiling here, and a few hundred pairs teach its projector nothing more. What helps is
+the words: the fusion with BM25, or `--encoder minilm+static`, a bag of words beside the encoder in the space.
 """
 
 from __future__ import annotations
