@@ -1,11 +1,18 @@
-"""Tiny text models, built in memory and saved in a temporary folder, and spaces of them: no hub, no network."""
+"""Tiny text models, built in memory and saved in a temporary folder, and spaces of them: no hub, no network.
+
+And several processes that work together, as torchrun starts them, at the cost of a fork each.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -178,3 +185,94 @@ def fitted_space(new_space, shuffled):
         return space
 
     return fitted
+
+
+SERVER = """
+import importlib.util, json, os, signal, socket, sys
+from pathlib import Path
+import transformers.models.bert.modeling_bert, torch, pairspace.space
+from pairspace.errors import PairspaceError
+from pairspace.training import Processes
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+def child(rank, path, function, folder, arguments):
+    signal.alarm(120)
+    torch.set_num_threads(1)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{folder}/{rank}.{name}", os.O_CREAT | os.O_WRONLY), number)
+    conftest = load(Path(path).with_name("conftest.py"))
+    code = 0
+    try:
+        result = getattr(load(path), function)(conftest, *arguments)
+        torch.save(result, f"{folder}/{rank}.pt")
+    except PairspaceError as error:
+        print(error, file=sys.stderr)
+        code = 2
+    except SystemExit as end:
+        code = end.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+for line in sys.stdin:
+    path, function, count, folder, arguments = json.loads(line)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    children = []
+    for rank in range(count):
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
+        children.append(os.fork())
+        if children[-1] == 0:
+            child(rank, path, function, folder, arguments)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in children]
+    print(json.dumps(codes), flush=True)
+"""
+
+
+class Ended(NamedTuple):
+    """How one of several processes ended: exit code, what it printed, and what its function returned."""
+
+    code: int
+    out: str
+    err: str
+    result: Any
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A process that has imported everything once, and forks as many as are to work together."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER], **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def together(server, tmp_path):
+    """`together(function, *arguments)`: `function(conftest, *arguments)` in several processes at once.
+
+    The function is one of the test's own file, and `conftest` the file beside that.
+    """
+
+    def run(function: Callable, *arguments: Any, count: int = 2) -> list[Ended]:
+        folder = tmp_path / f"together-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        path = sys.modules[function.__module__].__file__
+        given = [path, function.__name__, count, str(folder), arguments]
+        print(json.dumps(given, default=str), file=server.stdin, flush=True)
+        codes = json.loads(server.stdout.readline())
+        return [_ended(folder, rank, code) for rank, code in enumerate(codes)]
+
+    return run
+
+
+def _ended(folder: Path, rank: int, code: int) -> Ended:
+    result = folder / f"{rank}.pt"
+    out, err = ((folder / f"{rank}.{name}").read_text() for name in ("out", "err"))
+    return Ended(code, out, err, torch.load(result, weights_only=False) if result.exists() else None)

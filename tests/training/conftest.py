@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -111,84 +105,3 @@ def planted() -> type[Problem]:
 @pytest.fixture
 def rows() -> type[Rows]:
     return Rows
-
-
-SERVER = """
-import importlib.util, json, os, signal, socket, sys
-from pathlib import Path
-import transformers.models.bert.modeling_bert, torch, pairspace.space
-from pairspace.errors import PairspaceError
-from pairspace.training import Processes
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-def child(rank, path, function, folder, arguments):
-    signal.alarm(120)
-    torch.set_num_threads(1)
-    conftest = load(sys.argv[1])
-    try:
-        result = getattr(load(path), function)(Processes.join(), conftest, *arguments)
-        torch.save(result, f"{folder}/{rank}.pt")
-    except PairspaceError as error:
-        Path(f"{folder}/{rank}.txt").write_text(str(error))
-        os._exit(2)
-    os._exit(0)
-
-for line in sys.stdin:
-    path, function, count, folder, arguments = json.loads(line)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    children = []
-    for rank in range(count):
-        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
-        children.append(os.fork())
-        if children[-1] == 0:
-            child(rank, path, function, folder, arguments)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in children]
-    print(json.dumps(codes), flush=True)
-"""
-
-
-class Ended(NamedTuple):
-    """How one of several processes ended."""
-
-    code: int
-    message: str
-    result: Any
-
-
-@pytest.fixture(scope="session")
-def server():
-    """A process that has imported everything once, and forks as many as are to work together."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER, __file__], **pipes) as process:
-        yield process
-        process.stdin.close()
-
-
-@pytest.fixture
-def together(server, tmp_path):
-    """`together(function, *arguments)`: `function(processes, conftest, *arguments)` in several processes at once."""
-
-    def run(function: Callable, *arguments: Any, count: int = 2) -> list[Ended]:
-        folder = tmp_path / f"together-{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        path = sys.modules[function.__module__].__file__
-        print(json.dumps([path, function.__name__, count, str(folder), arguments]), file=server.stdin, flush=True)
-        codes = json.loads(server.stdout.readline())
-        return [Ended(code, *_left_by(folder, rank)) for rank, code in enumerate(codes)]
-
-    return run
-
-
-def _left_by(folder: Path, rank: int) -> tuple[str, Any]:
-    message, result = folder / f"{rank}.txt", folder / f"{rank}.pt"
-    return (
-        message.read_text() if message.exists() else "",
-        torch.load(result, weights_only=False) if result.exists() else None,
-    )

@@ -28,7 +28,8 @@ def test_one_process_is_alone():
     assert layer.weight.grad is None
 
 
-def talk(processes, conftest):
+def talk(conftest):
+    processes = Processes.join()
     mine = processes.share(np.arange(5))
     gathered = processes.gather(torch.from_numpy(mine).float()[:, None].expand(-1, 2) + 1, 5)
     layer = nn.Linear(2, 1)
@@ -75,7 +76,8 @@ def problem_of(conftest, n=101):
     return problem
 
 
-def whole_run(processes, conftest, folder):
+def whole_run(conftest, folder):
+    processes = Processes.join()
     problem, seen = problem_of(conftest), []
     history = problem.train(
         options={"matryoshka": (4,)},
@@ -102,9 +104,9 @@ def test_a_run_of_two_is_the_run_of_one(planted, together, tmp_path):
         assert ours == pytest.approx(expected, abs=1e-4)
 
 
-def killed_run(processes, conftest, folder, victim):
+def killed_run(conftest, folder, victim):
     """The victim kills itself in the middle of the fourth epoch."""
-    real, epochs = loop._Run._update, []
+    processes, real, epochs = Processes.join(), loop._Run._update, []
 
     def update(self, rows, rng, where):
         epochs.append(self.epoch)
@@ -116,9 +118,9 @@ def killed_run(processes, conftest, folder, victim):
     problem_of(conftest).train(processes=processes, checkpoint=Path(folder))
 
 
-def resumed_run(processes, conftest, folder):
+def resumed_run(conftest, folder):
     problem = problem_of(conftest)
-    history = problem.train(processes=processes, checkpoint=Path(folder), resume=True)
+    history = problem.train(processes=Processes.join(), checkpoint=Path(folder), resume=True)
     return problem.weights(), problem.without_times(history)
 
 
@@ -128,9 +130,9 @@ def test_where_one_is_killed_the_others_say_so_and_all_go_on_bit_for_bit(planted
     ended = together(killed_run, str(tmp_path / "run"), victim)
     assert ended[victim].code == -signal.SIGKILL
     assert ended[1 - victim].code == 2
-    message = ended[1 - victim].message
+    message = ended[1 - victim].err
     assert message.startswith("another process of this run ended or cannot be reached (")
-    assert message.endswith("The last checkpoint is whole: start all of them again with resume=True (--resume)")
+    assert message.endswith("The last checkpoint is whole: start all of them again with resume=True (--resume)\n")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [NAME]
     (weights, records), (others, _) = (one.result for one in together(resumed_run, str(tmp_path / "run")))
     assert [record["epoch"] for record in records] == list(range(7))

@@ -193,8 +193,8 @@ def test_the_random_numbers_that_follow_do_not_depend_on_chunks(rows):
     assert torch.equal(*after)
 
 
-def in_shares(processes, conftest, folder, chunk, pairs):
-    towers = pretrained(folder)
+def in_shares(conftest, folder, chunk, pairs):
+    processes, towers = Processes.join(), pretrained(folder)
     return {
         case: take(towers, examples(conftest.Rows, **given), chunk, pairs=pairs, processes=processes, **options)
         for case, (given, options) in CASES.items()
