@@ -111,6 +111,17 @@ def test_a_batch_larger_than_the_data_is_all_of_it_and_noted(new_space, shuffled
     assert sum("batch_size 500" in note for note in twice.notes) == 1
 
 
+def test_settings_of_an_encoder_in_training_where_none_trains(new_space, shuffled):
+    space, how = new_space("frozen")
+    with pytest.raises(
+        TrainingError, match="lora is of pretrained encoders that train, and none does: name their sides"
+    ):
+        space.fit(shuffled, **how | {"lora": 2})
+    space, how = new_space("bag")
+    with pytest.raises(TrainingError, match="train_blocks is of pretrained encoders"):
+        space.fit(shuffled, **how | {"train_blocks": 1})
+
+
 def test_settings_are_given_once(new_space, shuffled):
     space, _ = new_space("frozen")
     with pytest.raises(SpaceError, match="either options or single settings, not both: epochs"):

@@ -24,6 +24,8 @@ from pairspace.training import TrainingOptions
         ({"train_blocks": 0}, "train_blocks must be at least 1, or None"),
         ({"lora": 0}, "lora must be at least 1, or None"),
         ({"train_blocks": 1, "lora": 4}, "train_blocks and lora are two ways to train an encoder: give one"),
+        ({"debias": 0.9, "objective": "margin"}, "debias goes with the objective infonce, not with margin"),
+        ({"mix": 0.4, "batch_size": 3}, "mixing halves a batch, so batch_size must be at least 4, got 3"),
         ({"margin": -0.1}, "margin must not be negative"),
         ({"mix": float("inf")}, "mix must not be negative"),
         ({"structure": float("nan")}, "structure must not be negative"),
@@ -49,3 +51,17 @@ def test_options_come_back_from_their_dictionary():
 def test_a_pretrained_encoder_in_training_has_defaults_of_its_own():
     options = TrainingOptions.for_encoders(epochs=7)
     assert (options.epochs, options.batch_size, options.patience) == (7, 256, None)
+
+
+@pytest.mark.parametrize("name", ["train_blocks", "lora", "projector_epochs", "encoder_learning_rate"])
+def test_settings_of_encoders_that_train_want_some(name):
+    options = TrainingOptions(**{name: 1})
+    options.check_trained(encoders=True, pretrained=True)
+    with pytest.raises(TrainingError, match=rf"{name} is of (pretrained )?encoders that train, and none does: name"):
+        options.check_trained(encoders=False, pretrained=False)
+    if name in ("train_blocks", "lora"):
+        with pytest.raises(TrainingError, match=f"{name} is of pretrained encoders"):
+            options.check_trained(encoders=True, pretrained=False)
+    else:
+        options.check_trained(encoders=True, pretrained=False)
+    TrainingOptions().check_trained(encoders=False, pretrained=False)

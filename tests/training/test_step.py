@@ -102,7 +102,7 @@ CASES = {
     "scores": ({"negatives": negatives, "scores": scores}, {"objective": "margin-mse"}),
     "all": (
         {"negatives": negatives, "teacher": teacher, "guide": guide},
-        {"objective": "sigmoid", "debias": 0.2, "structure": 1.0, "matryoshka": (4,)},
+        {"objective": "sigmoid", "structure": 1.0, "matryoshka": (4,)},
     ),
 }
 

@@ -69,6 +69,7 @@ def fit(
     branches = [branch for side in sides for branch in space.part(side).branches]
     pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
     options = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
+    options.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
     processes = Processes.join(space.device)
     parts, held_out, notes = hold_out(parts, validation, options.seed)
     begin_encoders(space, parts, options.seed)

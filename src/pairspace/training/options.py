@@ -101,11 +101,38 @@ class TrainingOptions:
             raise TrainingError(f"debias is a cosine, got {self.debias}")
         if not self.mixing >= 1:
             raise TrainingError(f"mixing must be at least 1 (in proportion to size), got {self.mixing}")
-        if self.train_blocks is not None and self.lora is not None:
-            raise TrainingError("train_blocks and lora are two ways to train an encoder: give one of them")
         for name, known in (("objective", OBJECTIVES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise TrainingError(f"{name} '{getattr(self, name)}' is unknown: choose one of {', '.join(known)}")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.train_blocks is not None and self.lora is not None:
+            raise TrainingError("train_blocks and lora are two ways to train an encoder: give one of them")
+        if self.debias is not None and self.objective != "infonce":
+            raise TrainingError(f"debias goes with the objective infonce, not with {self.objective}")
+        if self.mix and self.batch_size < 4:
+            raise TrainingError(f"mixing halves a batch, so batch_size must be at least 4, got {self.batch_size}")
+
+    def check_trained(self, *, encoders: bool, pretrained: bool) -> None:
+        """See that settings of encoders in training are given only where there are some.
+
+        Args:
+            encoders: an encoder trains.
+            pretrained: one that came with weights does.
+
+        Raises:
+            TrainingError: they would have no effect.
+        """
+        for names, what, there in (
+            (("train_blocks", "lora"), "pretrained encoders", pretrained),
+            (("projector_epochs", "encoder_learning_rate"), "encoders", encoders),
+        ):
+            if given := [name for name in names if getattr(self, name) and not there]:
+                raise TrainingError(
+                    f"{given[0]} is of {what} that train, and none does: name their sides (train_encoders=, "
+                    "--train-encoder)"
+                )
 
     @classmethod
     def for_encoders(cls, **settings: object) -> TrainingOptions:
