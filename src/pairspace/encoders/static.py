@@ -98,6 +98,8 @@ class StaticEncoder(FromNothing):
 
     family = "static"
     sorts = False
+    cached = False  # quicker than the disk
+    learning_rate = 5e-3
     layers = ("last",)
 
     def __init__(

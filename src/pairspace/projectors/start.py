@@ -25,13 +25,15 @@ __all__ = ["align", "start_at_identity"]
 def start_at_identity(projector: Projector) -> None:
     """Let a projector pass the last layer through, as the identity does from the beginning.
 
+    A space of more dimensions than the layer has room left, which starts at zero.
+
     Raises:
-        ShapeError: the space and the last layer differ in dimension.
+        ShapeError: the space has fewer dimensions than the last layer.
     """
-    if projector.blocks[-1] != projector.dimension:
+    if projector.blocks[-1] > projector.dimension:
         raise ShapeError(f"no identity from {projector.blocks[-1]} to {projector.dimension} dimensions")
     if isinstance(projector, LinearProjector):
-        projector.set_map(torch.eye(projector.dimension))
+        projector.set_map(torch.eye(projector.dimension, projector.blocks[-1]))
 
 
 def align(first: Projector, other: Projector, x_first: Tensor, x_other: Tensor) -> None:
