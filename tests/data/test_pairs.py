@@ -267,3 +267,27 @@ def test_a_list_of_scores_with_a_gap_is_a_bad_row(wrong):
     with pytest.raises(DataError, match="row 1.*score"):
         Pairs.from_columns(columns, negatives=[["w"], ["z"]], score=[[1.0, 2.0], wrong])
     assert len(Pairs.from_columns(columns, negatives=[["w"], ["z"]], score=[[1.0, 2.0], wrong], skip_bad=True)) == 1
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_a_negative_that_is_left_out_takes_its_score_along(empty):
+    given = [["w", empty, "z"], [], [empty], None, [empty, "w"]]
+    scores = [[1, 2, 3, 4], [5], [6, None], [7], [8, 9]]
+    pairs = Pairs.from_columns({"a": list("pqrst"), "b": list("uvwxy")}, negatives=given, score=scores)
+    assert pairs.table["negatives"].to_pylist() == [["w", "z"], [], [], [], ["w"]]
+    # the last list is of the negatives that are not empty already
+    assert pairs.table["score"].to_pylist() == [[1.0, 2.0, 4.0], [5.0], [6.0], [7.0], [8.0, 9.0]]
+
+
+def test_scores_of_negatives_in_several_columns(tmp_path):
+    rows = [{"a": "x", "b": "u", "n1": "w", "n2": "z", "s": [1, 2, 3]}, {"a": "y", "b": "v", "n2": "z", "s": [4, 5, 6]}]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs = read_pairs(path, ("a", "b"), negatives=("n1", "n2"), score="s")
+    assert pairs.table["negatives"].to_pylist() == [["w", "z"], ["z"]]
+    assert pairs.table["score"].to_pylist() == [[1.0, 2.0, 3.0], [4.0, 6.0]]
+
+
+def test_negatives_that_are_lists_of_lists():
+    with pytest.raises(DataError, match=r"column 'negatives' \(negatives\) holds lists of lists"):
+        Pairs.from_columns({"a": ["x"], "b": ["y"]}, negatives=[[["z"]]])

@@ -67,8 +67,20 @@ def test_scores_are_of_the_pair_and_of_its_negatives(space):
         read_data(space, [one, pairs("c", "x", score=[0.5])]).scores,
         np.array([[0.9, 0.2, 0.1], [0.8, 0.3, np.nan], [0.5, np.nan, np.nan]], np.float32),
     )
-    with pytest.raises(SpaceError, match="row 1 has 4 scores: one of the pair and one of each of its negatives"):
-        read_data(space, [pairs("ab", "xy", negatives=[["y"], ["x", "z"]], score=[[0.9, 0.2], [0.8, 0.3, 0.1, 0.0]])])
+
+
+@pytest.mark.parametrize("second", [[0.8], [0.8, 0.3], [0.8, 0.3, 0.1, 0.0]])
+def test_a_list_of_scores_is_as_long_as_the_pair_and_its_negatives(space, second):
+    given = pairs("cab", "xxy", negatives=[["z"], ["y"], ["x", "z"]], score=[[0.7, 0.1], [0.9, 0.2], second])
+    message = (
+        rf"row 2 has {len(second)} scores and 2 negatives \(1 such rows in all\): one score of the pair and one of"
+    )
+    with pytest.raises(SpaceError, match=message):
+        read_data(space, [given])
+    with pytest.raises(SpaceError, match=message):
+        read_data(space, [given.select([2])])  # the row of the file, not of what is left of it
+    with pytest.raises(SpaceError, match="row 0 has 2 scores and 0 negatives"):
+        read_data(space, [pairs("a", "x", score=[[0.9, 0.2]])])
 
 
 def test_negatives_have_no_features_where_those_are_filed_by_row(plain_folder, tmp_path):

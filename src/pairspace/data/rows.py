@@ -120,7 +120,13 @@ def _append_extra(table: pa.Table, source: Source, extra: Extra) -> pa.Table:
     if extra.score is not None:
         table = table.append_column("score", _scores(source, extra.score))
     if extra.negatives:
-        table = table.append_column("negatives", _negatives(source, extra.negatives))
+        items, parent = _negatives(source, extra.negatives)
+        keep = ~_empty(pa.chunked_array([items])).to_numpy()
+        if extra.score is not None and pa.types.is_large_list(table["score"].type):
+            scores = _drop_scores(table["score"], parent, keep)
+            table = table.set_column(table.schema.get_field_index("score"), "score", scores)
+        column = _lists(items.filter(pa.array(keep)), parent[keep], len(table))
+        table = table.append_column("negatives", column)
     return table
 
 
@@ -134,28 +140,52 @@ def _scores(source: Source, name: str) -> pa.ChunkedArray:
         raise DataError(f"{source.path}: column {name!r} (score) must hold numbers ({error})") from error
 
 
-def _negatives(source: Source, names: Sequence[str]) -> pa.ChunkedArray:
-    """One list of negatives a row from one list column, or from several columns; empty ones are left out."""
-    columns = [_items(source.table[name], f"{source.path}: column {name!r} (negatives)") for name in names]
-    count = len(source.table)
+def _negatives(source: Source, names: Sequence[str]) -> tuple[pa.Array, np.ndarray]:
+    """All negatives of one list column, or of several columns, empty ones too, and the row of each, in row order."""
     parents, values = [], []
-    for column in columns:
+    for name in names:
+        what = f"{source.path}: column {name!r} (negatives)"
+        column, parent = _items(source.table[name], what), np.arange(len(source.table))
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            one = _explode(pa.table({"parent": pa.array(np.arange(count)), "item": column}), "item")
-            parents.append(one["parent"].to_numpy())
-            values.append(one["item"])
-        else:
-            parents.append(np.arange(count))
-            values.append(column)
+            parent, column = pc.list_parent_indices(column).to_numpy(), _items(pc.list_flatten(column), what)
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            raise DataError(f"{what} holds lists of lists; an item or a list of items is needed")
+        parents.append(parent)
+        values.append(column)
     kinds = {column.type for column in values}
     if len(kinds) > 1:
         raise DataError(f"{source.path}: the columns of negatives {', '.join(names)} are of different types")
     items = pa.concat_arrays([chunk for column in values for chunk in column.chunks] or [pa.array([], kinds.pop())])
-    parent = np.concatenate(parents)
-    keep = ~_empty(pa.chunked_array([items])).to_numpy()
-    order = np.flatnonzero(keep)[np.argsort(parent[keep], kind="stable")]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(parent[keep], minlength=count))])
-    return pa.chunked_array([pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), items.take(pa.array(order)))])
+    parent = np.concatenate(parents).astype(np.int64)
+    order = np.argsort(parent, kind="stable")
+    return items.take(pa.array(order)), parent[order]
+
+
+def _drop_scores(scores: pa.ChunkedArray, parent: np.ndarray, keep: np.ndarray) -> pa.ChunkedArray:
+    """Lists of scores without those of the negatives that are left out.
+
+    Args:
+        scores: a list a row, of the pair and of each of its negatives.
+        parent: the row of each negative, ascending.
+        keep: False for a negative that is left out.
+
+    A row whose list is not as long as that, such as one with scores of the negatives that are not empty only, stays.
+    """
+    first = np.concatenate([[0], np.cumsum(np.bincount(parent, minlength=len(scores)))])
+    lengths = pc.fill_null(pc.list_value_length(scores), 0).to_numpy()
+    owner = pc.list_parent_indices(scores).to_numpy()
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    of_negative = np.flatnonzero((lengths == 1 + np.diff(first))[owner] & (place > 0))
+    left = np.ones(len(owner), bool)
+    left[of_negative] = keep[first[owner[of_negative]] + place[of_negative] - 1]
+    values = pa.concat_arrays([chunk.flatten() for chunk in scores.chunks] or [pa.array([], pa.float64())])
+    return _lists(values.filter(pa.array(left)), owner[left], len(scores))
+
+
+def _lists(values: pa.Array, parent: np.ndarray, count: int) -> pa.ChunkedArray:
+    """A list a row of `count`, from values in row order and the row of each."""
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(parent, minlength=count))])
+    return pa.chunked_array([pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)])
 
 
 def _empty(column: pa.ChunkedArray) -> pa.ChunkedArray:

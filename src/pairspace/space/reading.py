@@ -50,7 +50,8 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
         negatives: take given negatives and scores along.
 
     Raises:
-        SpaceError: negatives of a side whose features are filed by row or id, or more scores than items.
+        SpaceError: negatives of a side whose features are filed by row or id, or lists of scores of
+            another length than the pair and its negatives.
     """
     sides = space.query_side, space.document_side
     rows = sum(map(len, parts))
@@ -128,16 +129,29 @@ def _scores(parts: Sequence[Pairs], negatives: int) -> np.ndarray | None:
     start = 0
     for pairs, column in zip(parts, columns, strict=True):
         if column is not None and pa.types.is_large_list(column.type):
+            _check_lengths(pairs)
             owner = pc.list_parent_indices(column).to_numpy()
             place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-            if place.max(initial=0) > negatives:
-                row = int(owner[place > negatives][0])
-                raise SpaceError(
-                    f"{pairs.source}: row {row} has {int(place[owner == row].max()) + 1} scores: one of the pair and "
-                    "one of each of its negatives are wanted"
-                )
             out[start + owner, place] = pc.list_flatten(column).to_numpy()
         elif column is not None:
             out[start : start + len(pairs), 0] = column.to_numpy()
         start += len(pairs)
     return out
+
+
+def _check_lengths(pairs: Pairs) -> None:
+    """See that each list of scores has one of the pair and one of each of its negatives."""
+    names = pairs.table.column_names
+    scores, negatives = (_lengths(pairs.table[name]) if name in names else 0 for name in ("score", "negatives"))
+    wrong = np.flatnonzero(scores != 1 + negatives)
+    if len(wrong):
+        count = np.broadcast_to(negatives, len(pairs))[wrong[0]]
+        raise SpaceError(
+            f"{pairs.source}: row {pairs.table['row'][wrong[0]].as_py()} has {scores[wrong[0]]} scores and {count} "
+            f"negatives ({len(wrong):,} such rows in all): one score of the pair and one of each of its negatives are "
+            "wanted"
+        )
+
+
+def _lengths(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
