@@ -26,6 +26,12 @@ def test_writes_pairs_with_negatives(run, files, untrained, suffix):
         assert len(set(lists)) == 2 and set(lists) <= bodies - {own}
 
 
+def test_the_hint_names_the_query_side_where_it_is_not_the_first(run, files, plain_folder):
+    mined = ("mine-negatives", files / "pairs.csv", *SIDES, "--encoder", plain_folder, "-o", files / "m.jsonl")
+    said = run(*mined, "--query-side", "body", "--num-negatives", "1")
+    assert "--side title --side body --query-side body --negatives negatives" in said
+
+
 def test_json_counts_what_the_filters_took(run, files, plain_folder):
     options = ("--encoder", plain_folder, "--max-score", "0.9", "--relative-margin", "0.05", "--sampling", "random")
     result = json.loads(run("mine-negatives", files / "pairs.csv", *SIDES, *options, "-o", files / "m.jsonl", "--json"))

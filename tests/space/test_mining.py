@@ -41,6 +41,7 @@ def test_the_query_side_is_the_spaces(mean, pairs):
     )
     mined = mine_negatives(space, pairs, num_negatives=1)
     assert all(one in TITLES for (one,) in mined.table["negatives"].to_pylist())
+    assert (pairs.query_side, mined.query_side, mined.sides) == ("title", "body", ("title", "body"))
 
 
 def test_an_item_of_both_sides_is_not_its_own_negative(space):
@@ -62,6 +63,13 @@ def test_old_negatives_are_replaced(space):
     mined = mine_negatives(space, pairs, num_negatives=1)
     assert all(one in BODIES for (one,) in mined.table["negatives"].to_pylist())
     assert mined.table.column_names.count("negatives") == 1
+
+
+def test_scores_of_the_old_negatives_go_with_them(space):
+    scores = [[n / 10, 0.0] for n in range(6)]
+    pairs = Pairs.from_columns({"title": TITLES, "body": BODIES}, negatives=[["old"]] * 6, score=scores)
+    mined = mine_negatives(space, pairs, num_negatives=1)
+    assert mined.table["score"].to_pylist() == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 def test_sides_that_do_not_fit(space):

@@ -88,3 +88,11 @@ def test_negatives_have_no_features_where_those_are_filed_by_row(plain_folder, t
     space = Space.create(("q", "d"), encoder={"q": str(plain_folder), "d": str(tmp_path / "own.npy")}, device="cpu")
     with pytest.raises(SpaceError, match="negatives are texts, but the features of side 'd' are filed by row or id"):
         read_data(space, [pairs("ab", "xy", negatives=[["y"], ["x"]])])
+
+
+def test_negatives_are_of_the_side_that_the_space_searches(space):
+    turned = pairs("ab", "xy", negatives=[["b"], ["a"]], query_side="d")
+    with pytest.raises(SpaceError, match="wrong answers to the side 'd'.*this space is searched with 'q'"):
+        read_data(space, [pairs("c", "z"), turned])
+    assert len(read_data(space, [turned], negatives=False).items[1]) == 2
+    assert len(read_data(space, [pairs("ab", "xy", query_side="d")]).query) == 2  # without negatives it is all one

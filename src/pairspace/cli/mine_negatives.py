@@ -120,7 +120,7 @@ def mine_negatives(
     if as_json:
         print_json(summary)
     else:
-        _print(summary, read.sides)
+        _print(summary, mined)
 
 
 def _summary(pairs: Pairs, found: Negatives, mining: Mining, output: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _summary(pairs: Pairs, found: Negatives, mining: Mining, output: Path) -> di
     }
 
 
-def _print(summary: dict[str, Any], sides: tuple[str, ...]) -> None:
+def _print(summary: dict[str, Any], pairs: Pairs) -> None:
     print(
         f"{summary['negatives']:,} negatives for {summary['queries']:,} queries of {summary['pairs']:,} pairs, "
         f"{summary['skipped']:,} bad rows left out"
@@ -159,5 +159,6 @@ def _print(summary: dict[str, Any], sides: tuple[str, ...]) -> None:
             f"{summary['queries_with_fewer']:,} queries have fewer negatives and {summary['queries_without']:,} none: "
             "a higher --range-max or softer filters give more"
         )
-    named = " ".join(f"--side {side}" for side in sides)
+    named = " ".join(f"--side {side}" for side in pairs.sides)
+    named += f" --query-side {pairs.query_side}" if pairs.query_side != pairs.sides[0] else ""
     print(f"written to {summary['output']}; train on it with {named} --negatives negatives")

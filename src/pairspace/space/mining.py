@@ -34,8 +34,8 @@ def mine_negatives(space: Space, pairs: Pairs, *, progress: bool | None = None, 
             `relative_margin`, `sampling`, `seed`.
 
     Returns:
-        The same pairs, with `negatives` (large_list of items of the document side), nearest first; shorter lists, or
-        empty ones, where too few documents pass.
+        The same pairs, with `negatives` (large_list of items of the space's document side), nearest first; shorter
+        lists, or empty ones, where too few documents pass. Their query side is the space's.
 
     Raises:
         SpaceError: the space lacks a side, or shares no space between its sides yet.
@@ -66,7 +66,10 @@ def find_negatives(
 
 
 def with_negatives(pairs: Pairs, found: Negatives, space: Space) -> Pairs:
-    """The pairs with a query's negatives in each of its rows."""
+    """The pairs with a query's negatives in each of its rows, and the space's query side.
+
+    Lists of scores would be of the old negatives: the score of the pair stays.
+    """
     distinct, _ = pairs.unique(space.document_side)
     rows = found.documents[pairs.codes(space.query_side)]
     offsets = np.concatenate([[0], np.cumsum((rows >= 0).sum(1))])
@@ -74,10 +77,13 @@ def with_negatives(pairs: Pairs, found: Negatives, space: Space) -> Pairs:
     table = pairs.table
     if "negatives" in table.column_names:
         table = table.drop_columns(["negatives"])
+    if "score" in table.column_names and pa.types.is_large_list(table["score"].type):
+        own = pc.list_element(table["score"], 0)
+        table = table.set_column(table.schema.get_field_index("score"), "score", own)
     return Pairs(
         table.append_column("negatives", column),
         pairs.sides,
-        query_side=pairs.query_side,
+        query_side=space.query_side,
         source=pairs.source,
         skipped=pairs.skipped,
         root=pairs.root,

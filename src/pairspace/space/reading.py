@@ -50,7 +50,7 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
         negatives: take given negatives and scores along.
 
     Raises:
-        SpaceError: negatives of a side whose features are filed by row or id, or lists of scores of
+        SpaceError: negatives of the wrong side, or of one whose features are filed by row or id; or lists of scores of
             another length than the pair and its negatives.
     """
     sides = space.query_side, space.document_side
@@ -60,6 +60,7 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
     table = None
     queries, query = _number(columns[0])
     if negatives and any(column is not None for column in lists):
+        _check_query_side(space, [one for one, column in zip(parts, lists, strict=True) if column is not None])
         if _filed(space, sides[1]):
             raise SpaceError(f"negatives are texts, but the features of side '{sides[1]}' are filed by row or id")
         flat, owners, places = _flat_negatives(parts, lists)
@@ -83,6 +84,17 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
         np.repeat(np.arange(len(parts)), [len(pairs) for pairs in parts]) if len(parts) > 1 else None,
         ", ".join(dict.fromkeys(pairs.source for pairs in parts)),
     )
+
+
+def _check_query_side(space: Space, parts: Sequence[Pairs]) -> None:
+    """See that negatives are items of the side that the space searches."""
+    for pairs in parts:
+        if pairs.query_side != space.query_side:
+            raise SpaceError(
+                f"the negatives of {pairs.source} are wrong answers to the side '{pairs.query_side}', which they are "
+                f"searched with, but this space is searched with '{space.query_side}': read them and make the space "
+                "with the same query side (query_side=, --query-side)"
+            )
 
 
 def _filed(space: Space, side: str) -> bool:
@@ -141,17 +153,19 @@ def _scores(parts: Sequence[Pairs], negatives: int) -> np.ndarray | None:
 
 def _check_lengths(pairs: Pairs) -> None:
     """See that each list of scores has one of the pair and one of each of its negatives."""
-    names = pairs.table.column_names
-    scores, negatives = (_lengths(pairs.table[name]) if name in names else 0 for name in ("score", "negatives"))
+    scores, negatives = _lengths(pairs, "score"), _lengths(pairs, "negatives")
     wrong = np.flatnonzero(scores != 1 + negatives)
     if len(wrong):
-        count = np.broadcast_to(negatives, len(pairs))[wrong[0]]
+        row, first = pairs.table["row"][wrong[0]].as_py(), wrong[0]
         raise SpaceError(
-            f"{pairs.source}: row {pairs.table['row'][wrong[0]].as_py()} has {scores[wrong[0]]} scores and {count} "
+            f"{pairs.source}: row {row} has {scores[first]} scores and {negatives[first]} "
             f"negatives ({len(wrong):,} such rows in all): one score of the pair and one of each of its negatives are "
             "wanted"
         )
 
 
-def _lengths(column: pa.ChunkedArray) -> np.ndarray:
-    return np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
+def _lengths(pairs: Pairs, name: str) -> np.ndarray:
+    """How long each row's list is; 0 for none."""
+    if name not in pairs.table.column_names:
+        return np.zeros(len(pairs), np.int64)
+    return np.asarray(pc.fill_null(pc.list_value_length(pairs.table[name]), 0).to_numpy())
