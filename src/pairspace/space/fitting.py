@@ -71,7 +71,7 @@ def fit(
     options = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
     options.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
     processes = Processes.join(space.device)
-    parts, held_out, notes = hold_out(parts, validation, options.seed)
+    parts, held_out, notes = hold_out(parts, validation, options.seed, sides)
     begin_encoders(space, parts, options.seed)
     if not space.trained:
         space.temperature = Temperature(options.temperature, learnable=options.learn_temperature)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pairspace.data import Pairs
 from pairspace.errors import DataError, SpaceError, TrainingError
 from pairspace.space.building import from_nothing, own_encoder
+from pairspace.space.reading import check_types
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -20,9 +21,21 @@ HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them
 
 
 def hold_out(
-    parts: Sequence[Pairs], validation: float | Pairs | None, seed: int
+    parts: Sequence[Pairs], validation: float | Pairs | None, seed: int, sides: Sequence[str]
 ) -> tuple[list[Pairs], Pairs | None, list[str]]:
-    """What is left to train on, the pairs held out, and notes; of several data sets each gives its share."""
+    """What is left to train on, the pairs held out, and notes; of several data sets each gives its share.
+
+    Args:
+        parts: the data sets.
+        validation: share of each to hold out, pairs of your own, or None; a data set with too few to hold out two of
+            different items keeps all, because a ranking and a spread need two.
+        seed: of the split.
+        sides: of the space; pairs held out of several data sets have these and no others.
+
+    Raises:
+        TrainingError: the share is none.
+        SpaceError: a side holds texts in one data set and bytes in another.
+    """
     if validation is None or validation == 0:
         return list(parts), None, []
     if isinstance(validation, Pairs):
@@ -33,27 +46,31 @@ def hold_out(
     rests, held, notes = [], [], []
     for pairs in parts:
         try:
-            rest, some = pairs.split(test=share if share < validation else validation, seed=seed)
+            rest, some = pairs.split(test=share, seed=seed)
+            why = "" if _enough(rest, sides) and _enough(some, sides) else "too few pairs to spare any"
         except DataError as error:
-            rest, some = pairs, None
-            notes.append(f"no validation split: {error}")
-        if some is not None and len(rest) < 2:
-            rest, some = pairs, None
-            notes.append("no validation split: too few pairs to spare any")
-        rests.append(rest)
-        held += [] if some is None else [some]
-    return rests, _together(held) if held else None, notes
+            why = str(error)
+        if why:
+            of = f" of {pairs.source}" if len(parts) > 1 else ""
+            notes.append(f"no validation split{of}: {why}")
+        rests.append(pairs if why else rest)
+        held += [] if why else [some]
+    return rests, _together(held, sides) if held else None, notes
 
 
-def _together(parts: Sequence[Pairs]) -> Pairs:
-    """Pairs of several data sets; of further columns those that all have."""
+def _enough(pairs: Pairs, sides: Sequence[str]) -> bool:
+    """True if there are two pairs and, on every side, two different items."""
+    return len(pairs) > 1 and all(pairs.codes(side).max() > 0 for side in sides)
+
+
+def _together(parts: Sequence[Pairs], sides: Sequence[str]) -> Pairs:
+    """Pairs of several data sets: the sides, and of group and id what all have; validation wants no scores."""
     if len(parts) == 1:
         return parts[0]
-    common = [name for name in parts[0].table.column_names if all(name in p.table.column_names for p in parts)]
-    plain = [
-        Pairs(p.table.select(common), p.sides, query_side=p.query_side, source=p.source, root=p.root) for p in parts
-    ]
-    return Pairs.concat(plain)
+    check_types(parts, sides)
+    extra = [name for name in ("id", "group") if all(name in p.table.column_names for p in parts)]
+    names = [*sides, "row", *extra]
+    return Pairs.concat([Pairs(p.table.select(names), sides, source=p.source, root=p.root) for p in parts])
 
 
 def choose_trained(space: Space, sides: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from pairspace.errors import SpaceError
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["PairData", "read_data"]
+__all__ = ["PairData", "check_types", "read_data"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
         negatives: take given negatives and scores along.
 
     Raises:
-        SpaceError: negatives of the wrong side, or of one whose features are filed by row or id; or lists of scores of
-            another length than the pair and its negatives.
+        SpaceError: data sets of texts and of bytes; negatives of the wrong side, or of one whose features are filed by
+            row or id; lists of scores of another length than the pair and its negatives.
     """
     sides = space.query_side, space.document_side
+    check_types(parts, sides)
     rows = sum(map(len, parts))
     columns = [[chunk for pairs in parts for chunk in pairs.items(side).chunks] for side in sides]
     lists = [pairs.table["negatives"] if "negatives" in pairs.table.column_names else None for pairs in parts]
@@ -95,6 +96,23 @@ def _check_query_side(space: Space, parts: Sequence[Pairs]) -> None:
                 f"searched with, but this space is searched with '{space.query_side}': read them and make the space "
                 "with the same query side (query_side=, --query-side)"
             )
+
+
+def check_types(parts: Sequence[Pairs], sides: Sequence[str]) -> None:
+    """See that a side holds the same kind of items in all data sets.
+
+    Raises:
+        SpaceError: texts here, bytes there.
+    """
+    for side in sides:
+        for pairs in parts[1:]:
+            kinds = [one.items(side).type for one in (parts[0], pairs)]
+            if kinds[0] != kinds[1]:
+                words = ["texts" if pa.types.is_large_string(kind) else "bytes" for kind in kinds]
+                raise SpaceError(
+                    f"side '{side}' holds {words[0]} in {parts[0].source} and {words[1]} in {pairs.source}: data sets "
+                    "that are trained on together hold the same kind of items"
+                )
 
 
 def _filed(space: Space, side: str) -> bool:
