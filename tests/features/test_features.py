@@ -5,7 +5,7 @@ import pytest
 
 from pairspace.encoders import Encoded, load_encoder
 from pairspace.errors import FeatureError
-from pairspace.features import FeatureCache, compute_features
+from pairspace.features import FeatureCache, JoinedFeatures, compute_features
 
 TEXTS = ["a b c d", "e f", "a b c d", "g"]
 
@@ -73,3 +73,17 @@ def test_given_features_follow_their_rows_and_skip_the_cache(tmp_path):
     features = cache.features(load_encoder(tmp_path / "f.npy"), np.array([2, 0, 2]), ("last",))
     np.testing.assert_allclose(features.rows(), [[1, 0], [0.6, 0.8], [1, 0]], rtol=1e-6)
     assert cache.info() == [] and not (tmp_path / "cache").exists()
+
+
+def test_joined_features_stand_side_by_side(fake, make_fake):
+    longer = make_fake("e" * 32)
+    longer.max_length = None
+    parts = [compute_features(fake, TEXTS, ("0", "last")), compute_features(longer, TEXTS, ("last",))]
+    joined = JoinedFeatures(parts)
+    assert (len(joined), joined.dimension) == (4, 16)
+    assert [part.truncated for part in parts] == [0.5, 0.0] and joined.truncated == 0.5
+    rows = joined.rows()
+    np.testing.assert_array_equal(rows, np.concatenate([part.rows() for part in parts], 1))
+    for chosen in ([3, 0, 0], slice(1, 3), np.array([True, False, False, True]), []):
+        indices = np.arange(4)[chosen] if len(np.arange(4)[chosen]) else np.empty(0, int)
+        np.testing.assert_array_equal(joined.rows(chosen), rows[indices])
