@@ -185,6 +185,19 @@ def test_one_learns_from_a_teacher(new_space, fitted_space, shuffled):
         new_space("frozen")[0].fit(shuffled, objective="distill")
 
 
+def test_a_teacher_or_a_student_of_features_that_are_filed(shuffled, plain_folder, tmp_path):
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).normal(size=(len(shuffled), 16)).astype(np.float32))
+    encoders = {"title": str(plain_folder), "body": str(tmp_path / "own.npy")}
+    pair = [
+        Space.create(("title", "body"), encoder=one, device="cpu", cache=False) for one in (encoders, encoders["title"])
+    ]
+    for space in pair:
+        space.fit(shuffled, batch_size=40, epochs=1, progress=False)
+    for student, teacher in (pair, pair[::-1]):
+        history = student.fit(shuffled, teacher=teacher, objective="distill", batch_size=40, epochs=20, progress=False)
+        assert history.column("loss")[-1] < history.column("loss")[0]
+
+
 def test_given_negatives_are_taken_along(new_space, shuffled):
     bodies = shuffled.items("body").to_pylist()
     given = Pairs.from_columns(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pairspace.data import Pairs
@@ -96,3 +98,33 @@ def test_negatives_are_of_the_side_that_the_space_searches(space):
         read_data(space, [pairs("c", "z"), turned])
     assert len(read_data(space, [turned], negatives=False).items[1]) == 2
     assert len(read_data(space, [pairs("ab", "xy", query_side="d")]).query) == 2  # without negatives it is all one
+
+
+@pytest.fixture
+def by_id(plain_folder, tmp_path):
+    """A space whose documents' features are filed by id."""
+    table = pa.table({"id": ["i", "j", "k"], "vector": [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]})
+    pq.write_table(table, tmp_path / "own.parquet")
+    encoders = {"q": str(plain_folder), "d": str(tmp_path / "own.parquet")}
+    return Space.create(("q", "d"), encoder=encoders, device="cpu", cache=False)
+
+
+def test_another_space_has_the_same_items_in_its_own_terms(space, by_id):
+    parts = [pairs("ab", "yy", id=["k", "i"]), pairs("ca", "xz", id=["j", "i"])]
+    texts, filed = read_data(space, parts), read_data(by_id, parts)
+    assert [items.to_pylist() for items in texts.items] == [["a", "b", "c"], ["y", "x", "z"]]
+    assert [items.to_pylist() for items in filed.items] == [["a", "b", "c"], ["k", "j", "i"]]
+    for data in (texts, filed):
+        assert [items.to_pylist() for items in data.items_for(space, ("q", "d"))] == [["a", "b", "c"], ["y", "x", "z"]]
+        assert [items.to_pylist() for items in data.items_for(by_id, ("q", "d"))] == [["a", "b", "c"], ["k", "j", "i"]]
+
+
+def test_another_space_of_given_negatives(space, by_id):
+    own = read_data(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["x"], ["y"]])])
+    assert own.items_for(by_id, ("q", "d"))[1].to_pylist() == ["k", "i"]  # all of them are documents of pairs
+    new = read_data(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["new"], ["y"]])])
+    assert new.items_for(space, ("q", "d"))[1].to_pylist() == ["y", "x", "new"]
+    with pytest.raises(SpaceError, match="negatives are texts, but the features of side 'd' are filed"):
+        new.items_for(by_id, ("q", "d"))
+    with pytest.raises(SpaceError, match="filed by id: read the pairs with id="):
+        read_data(space, [pairs("ab", "yx")]).items_for(by_id, ("q", "d"))

@@ -234,7 +234,7 @@ class _Fitting:
                 )
             taught = tuple(
                 teacher.encode(items, side=side, progress=self.progress)
-                for side, items in zip(self.sides, data.items, strict=True)
+                for side, items in zip(self.sides, data.items_for(teacher, self.sides), strict=True)
             )
         guide = None
         if options.debias is not None or options.structure or options.group_batches:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PairData", "check_types", "read_data"]
 
+_NO_FEATURES = "negatives are texts, but the features of side '{}' are filed by row or id"
+
 
 @dataclass(frozen=True)
 class PairData:
@@ -30,6 +32,7 @@ class PairData:
         scores: (n, 1 + k), NaN where none was given.
         sources: which of several data sets a pair is from.
         source: the names of all.
+        parts: the data sets.
     """
 
     items: tuple[Any, Any]
@@ -39,6 +42,26 @@ class PairData:
     scores: np.ndarray | None
     sources: np.ndarray | None
     source: str
+    parts: tuple[Pairs, ...]
+
+    def items_for(self, space: Space, sides: Sequence[str]) -> tuple[Any, Any]:
+        """The same items in the same order, as another space wants them: as they are, or by row or id.
+
+        Args:
+            space: has these sides.
+            sides: query side and document side.
+
+        Raises:
+            SpaceError: there are no ids; or negatives, which have none.
+        """
+        found = []
+        for side, items, code in zip(sides, self.items, (self.query, self.document), strict=True):
+            if len(items) == code.max(initial=-1) + 1:
+                items = _by_file(space, self.parts, side, code)
+            elif _filed(space, side):
+                raise SpaceError(_NO_FEATURES.format(side))
+            found.append(items)
+        return found[0], found[1]
 
 
 def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -> PairData:
@@ -63,7 +86,7 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
     if negatives and any(column is not None for column in lists):
         _check_query_side(space, [one for one, column in zip(parts, lists, strict=True) if column is not None])
         if _filed(space, sides[1]):
-            raise SpaceError(f"negatives are texts, but the features of side '{sides[1]}' are filed by row or id")
+            raise SpaceError(_NO_FEATURES.format(sides[1]))
         flat, owners, places = _flat_negatives(parts, lists)
         documents, numbers = _number([*columns[1], *flat])
         document, others = numbers[:rows], numbers[rows:]
@@ -84,6 +107,7 @@ def read_data(space: Space, parts: Sequence[Pairs], *, negatives: bool = True) -
         _scores(parts, width) if negatives else None,
         np.repeat(np.arange(len(parts)), [len(pairs) for pairs in parts]) if len(parts) > 1 else None,
         ", ".join(dict.fromkeys(pairs.source for pairs in parts)),
+        tuple(parts),
     )
 
 
@@ -120,7 +144,7 @@ def _filed(space: Space, side: str) -> bool:
 
 
 def _by_file(space: Space, parts: Sequence[Pairs], side: str, code: np.ndarray) -> pa.Array:
-    """The row or id that each distinct item's features are filed under."""
+    """Each distinct item as the side's encoders want it: for features that are filed, the row or id."""
     first = np.unique(code, return_index=True)[1]
     filed = pa.chunked_array([chunk for pairs in parts for chunk in space.items(pairs, side).chunks])
     return filed.take(pa.array(first)).combine_chunks()
