@@ -182,7 +182,7 @@ def test_every_epoch_is_tracked_and_the_tracker_closed(train, plain_folder, monk
 
     monkeypatch.setattr("pairspace.training.trackers.open_tracker", open_tracker)
     train("--encoder", plain_folder, "--track", "wandb", "--projector-epochs", "1", "--train-encoder", "body")
-    assert said == [("wandb", "space.log", 2, False), 1, 2, 3, "closed"]
+    assert said == [("wandb", "space.log", 2, False), 0, 1, 2, 3, "closed"]
 
 
 def test_help_is_grouped_and_names_every_option(run):

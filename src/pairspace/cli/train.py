@@ -59,6 +59,10 @@ _SETTINGS = (
     "projector_epochs",
     "encoder_learning_rate",
     "chunk_size",
+    "warmup",
+    "precision",
+    "teacher_temperature",
+    "score_scale",
 )
 _FIXED = (
     "encoder",
@@ -69,7 +73,6 @@ _FIXED = (
     "dimension",
     "query_side",
     "precision",
-    "temperature",
     "shared_encoder",
     "shared_projector",
 )
@@ -168,6 +171,12 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pairs a step.", rich_help_panel=TRAINING)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="AdamW's highest.", rich_help_panel=TRAINING)] = None,
     weight_decay: Annotated[float | None, typer.Option(help="AdamW's.", rich_help_panel=TRAINING)] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the steps in which the rate rises.", rich_help_panel=TRAINING)
+    ] = None,
+    fixed_temperature: Annotated[
+        bool, typer.Option("--fixed-temperature", help="Do not learn it.", rich_help_panel=TRAINING)
+    ] = False,
     temperature: Annotated[float | None, typer.Option(help="Its start.", rich_help_panel=TRAINING)] = None,
     patience: Annotated[
         int | None, typer.Option(help="Epochs without progress before stopping.", rich_help_panel=TRAINING)
@@ -207,6 +216,13 @@ def train(
     teacher_weight: Annotated[
         float | None, typer.Option(help="Of the teacher beside the objective.", rich_help_panel=OBJECTIVE)
     ] = None,
+    teacher_temperature: Annotated[
+        float | None,
+        typer.Option(help="Of a teacher's answers. (.05 on cosines, 1 on scores)", rich_help_panel=OBJECTIVE),
+    ] = None,
+    score_scale: Annotated[
+        float | None, typer.Option(help="What scores are divided by in margin-mse.", rich_help_panel=OBJECTIVE)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a space at the output.")] = False,
     track: Annotated[str | None, typer.Option(help="Log to tensorboard or wandb as well.")] = None,
@@ -228,19 +244,23 @@ def train(
         _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
     settings = {name: given[name] for name in _SETTINGS if given[name] is not None and given[name] is not False}
     settings["seed"] = seed
+    if fixed_temperature:
+        settings["learn_temperature"] = False
     if matryoshka:
         settings["matryoshka"] = sizes(matryoshka, "--matryoshka")
-    how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
-    sets = [read_sides(files, side, **how) for files in ([pairs] if pairs else []) + [[one] for one in data_set or []]]
-    if not sets:
-        raise PairspaceError("name a file of pairs")
     use: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
+    space: Any = None
     if start_from is not None:
         if fixed := [f"--{name.replace('_', '-')}" for name in _FIXED if given[name]]:
             raise PairspaceError(f"--from goes on with what {start_from} is: {', '.join(fixed)} cannot be changed")
         space = Space.from_pretrained(start_from, **use)
-        space.name = output.name
-    else:
+        space.name, query_side = output.name, space.query_side
+    how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
+    how["query_side"] = query_side
+    sets = [read_sides(files, side, **how) for files in ([pairs] if pairs else []) + [[one] for one in data_set or []]]
+    if not sets:
+        raise PairspaceError("name a file of pairs")
+    if space is None:
         sides = sets[0].sides
         per_side = {
             name: one_or_per_side(given[name], sides, f"--{name}")
@@ -313,7 +333,12 @@ def _tracker(
     if kind is None:
         return None, lambda: None
     tracker = open_tracker(kind, output.parent / f"{output.name}.log", settings, resume=resume)
-    return lambda history: tracker.log(history.records[-1]), tracker.close
+
+    def log(history: History) -> None:
+        for record in history.records[-2 if len(history.records) == 2 else -1 :]:  # with the first, the state before
+            tracker.log(record)
+
+    return log, tracker.close
 
 
 def _summary(sets: Sequence[Pairs], space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:

@@ -210,19 +210,24 @@ class TransformerEncoder:
         if self._training is None:
             return self
         module = self._training.finish()
-        home = tempfile.TemporaryDirectory(prefix="pairspace-encoder-")
-        folder = Path(home.name) / "encoder"
-        self.save(folder)
-        self.layout.write_weights(module, folder)
-        name = self.name if self.name.endswith(TRAINED) else self.name + TRAINED
-        own: dict[str, Any] = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
-        own |= {"precision": self._asked, "trust_remote_code": self._trust}
-        trained = TransformerEncoder(name, folder, read_layout(folder), **own)
-        trained.home = home
+        trained = self.elsewhere(self.name if self.name.endswith(TRAINED) else self.name + TRAINED, module)
         self.__dict__.pop("module", None)
         self.__dict__.pop("words", None)
         self._training, self._engines = None, {}
         return trained
+
+    def elsewhere(self, name: str | None = None, module: TextModule | None = None) -> TransformerEncoder:
+        """A copy in a temporary folder that goes when the copy does, with the weights of `module` if one is given."""
+        home = tempfile.TemporaryDirectory(prefix="pairspace-encoder-")
+        folder = Path(home.name) / "encoder"
+        self.save(folder)
+        if module is not None:
+            self.layout.write_weights(module, folder)
+        own: dict[str, Any] = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
+        own |= {"precision": self._asked, "trust_remote_code": self._trust}
+        copy = TransformerEncoder(name or self.name, folder, read_layout(folder), **own)
+        copy.home = home
+        return copy
 
     def _batches(self, ids: Sequence[Sequence[int]], tokens: int) -> Iterator[Batch]:
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))

@@ -15,6 +15,7 @@ from torch import Tensor
 from pairspace.errors import TrainingError
 from pairspace.objectives.batch import Batch
 from pairspace.objectives.info_nce import info_nce
+from pairspace.objectives.masks import Near
 from pairspace.objectives.objective import Objective
 from pairspace.objectives.temperature import Temperature
 
@@ -27,16 +28,18 @@ class AdditiveMargin(Objective):
     Args:
         temperature: learnt along or fixed.
         margin: in units of the cosine; LaBSE's is 0.3.
+        debias: as `InfoNce` takes it.
 
     Raises:
         TrainingError: a negative margin.
     """
 
-    def __init__(self, temperature: Temperature, *, margin: float = 0.3) -> None:
+    def __init__(self, temperature: Temperature, *, margin: float = 0.3, debias: float | None = None) -> None:
         super().__init__()
         if not margin >= 0:
             raise TrainingError(f"the margin is a cosine's distance, 0 or more, got {margin}")
-        self.temperature, self.margin = temperature, margin
+        self.temperature, self.margin, self.debias = temperature, margin, debias
+        self.needs = frozenset() if debias is None else frozenset({"features"})
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean loss, in nats."""
@@ -46,5 +49,6 @@ class AdditiveMargin(Objective):
             temperature=self.temperature(),
             same=batch.same,
             negatives=batch.negatives,
+            near=None if self.debias is None or batch.features is None else Near(batch.features, above=self.debias),
             margin=self.margin,
         )

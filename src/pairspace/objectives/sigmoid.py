@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 
 from pairspace.objectives.batch import Batch
 from pairspace.objectives.blocks import block_rows, blocks, check_pairs, with_negatives
-from pairspace.objectives.masks import Mask, masks_of
+from pairspace.objectives.masks import Mask, Near, masks_of
 from pairspace.objectives.objective import Objective
 from pairspace.objectives.temperature import Temperature
 
@@ -36,11 +36,13 @@ class Sigmoid(Objective):
     Args:
         temperature: learnt along or fixed; SAIL starts at 0.05.
         bias: first value of the bias, learnt.
+        debias: as `InfoNce` takes it.
     """
 
-    def __init__(self, temperature: Temperature, *, bias: float = -10.0) -> None:
+    def __init__(self, temperature: Temperature, *, bias: float = -10.0, debias: float | None = None) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.debias = temperature, debias
+        self.needs = frozenset() if debias is None else frozenset({"features"})
         self.bias = nn.Parameter(torch.tensor(float(bias)))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -52,6 +54,7 @@ class Sigmoid(Objective):
             bias=self.bias,
             same=batch.same,
             negatives=batch.negatives,
+            near=None if self.debias is None or batch.features is None else Near(batch.features, above=self.debias),
         )
 
     def scalars(self) -> dict[str, float]:
@@ -67,6 +70,7 @@ def sigmoid(
     bias: Tensor | float,
     same: Tensor | tuple[Tensor, ...] | None = None,
     negatives: Tensor | None = None,
+    near: Near | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Sigmoid loss of two aligned batches.
@@ -78,6 +82,7 @@ def sigmoid(
         bias: scalar added to every logit.
         same: ids as `info_nce` takes them; what shares an id with a known partner is left out.
         negatives: unit vectors (m, dim) of further documents, each a negative of every query.
+        near: items that count as the same by their frozen features.
         chunk: rows of logits computed at once.
 
     Returns:
@@ -87,7 +92,7 @@ def sigmoid(
         ShapeError: the two batches differ in length or dimension, or `same` or `negatives` do not fit them.
     """
     check_pairs("sigmoid", a, b)
-    columns, masks = with_negatives(b, negatives), masks_of(len(a), same, negatives)
+    columns, masks = with_negatives(b, negatives), masks_of(len(a), same, negatives, near)
     scale = 1.0 / torch.as_tensor(temperature, dtype=a.dtype, device=a.device)
     shift = torch.as_tensor(bias, dtype=a.dtype, device=a.device)
     loss: Tensor = _Blocked.apply(a, columns, scale, shift, masks, chunk or block_rows(len(columns)))  # type: ignore[no-untyped-call]

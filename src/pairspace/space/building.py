@@ -135,6 +135,8 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
             settings |= {"precision": precision, "trust_remote_code": plan.trust_remote_code}
             key = (name, prompts[side], lengths[side])
             encoder: Any = name if not isinstance(name, str) else loaded.get(key) or load_encoder(name, **settings)
+            if not isinstance(name, str) and _new(name) and found.keys() - {side}:
+                encoder = copy.deepcopy(name)  # each side begins its own
             if isinstance(name, str) and not _new(encoder):
                 loaded[key] = encoder
             found[side].append(encoder)

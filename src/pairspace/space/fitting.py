@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
-from pairspace.errors import SpaceError, TrainingError
+from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
@@ -35,6 +35,7 @@ from pairspace.training import (
     TrainingOptions,
     Validation,
     build_objective,
+    check_effect,
     train,
 )
 
@@ -64,18 +65,27 @@ def fit(
     """Train a space; see `Space.fit`."""
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
     sides = _sides(space, parts)
-    if train_encoders is not None:
-        choose_trained(space, train_encoders)
     branches = [branch for side in sides for branch in space.part(side).branches]
-    pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
-    options = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
-    options.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
-    processes = Processes.join(space.device)
-    parts, held_out, notes = hold_out(parts, validation, options.seed, sides)
-    begin_encoders(space, parts, options.seed)
-    if not space.trained:
-        space.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
-    run = _Fitting(space, read_data(space, parts), held_out, options, processes, progress, after_epoch)
+    before = [(branch, branch.encoder, branch.trains) for branch in branches]
+    try:
+        if train_encoders is not None:
+            choose_trained(space, train_encoders)
+        pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
+        chosen = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
+        chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
+        parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
+        data = read_data(space, parts)
+        known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None, "sets": len(parts)}
+        check_effect(chosen, settings, **known)
+        if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
+            space.temperature = Temperature(chosen.temperature, learnable=chosen.learn_temperature)
+        run = _Fitting(space, data, held_out, chosen, Processes.join(space.device), progress, after_epoch)
+        run.check(teacher)
+    except PairspaceError:  # what cannot be trained leaves no trace
+        for branch, encoder, trains in before:
+            branch.encoder, branch.trains = encoder, trains
+        raise
+    begin_encoders(space, parts, chosen.seed)
     history = run.train(teacher=teacher, checkpoint=checkpoint, resume=resume)
     history.notes = notes + history.notes
     space.record = run.describe(history)
@@ -116,6 +126,25 @@ class _Fitting:
         self.sides = space.query_side, space.document_side
         self.held = None if held_out is None else read_data(space, [held_out], negatives=False)
         self.truncated: dict[str, float] = {}
+
+    def check(self, teacher: Space | None) -> None:
+        """See that the objective can be had from what is given, before anything is encoded."""
+        comes = self._wants_guide and all(self.space.part(side).starting() for side in self.sides)
+        stand_in = np.empty((0, 0))
+        given = {"negatives": self.data.negatives, "scores": self.data.scores}
+        examples = Examples(
+            self.data.query,
+            self.data.document,
+            teacher=None if teacher is None else (stand_in, stand_in),
+            guide=(stand_in, stand_in) if comes else None,  # type: ignore[arg-type]
+            **given,
+        )
+        build_objective(self.options, self.space.temperature, examples, dimension=self.space.dimension)
+
+    @property
+    def _wants_guide(self) -> bool:
+        options = self.options
+        return options.debias is not None or bool(options.structure) or options.group_batches
 
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
@@ -225,7 +254,7 @@ class _Fitting:
 
     def examples(self, teacher: Space | None) -> Examples:
         """The pairs, with what the objective needs beside them."""
-        data, options = self.data, self.options
+        data = self.data
         taught = None
         if teacher is not None:
             if missing := [side for side in self.sides if side not in teacher.sides]:
@@ -236,9 +265,7 @@ class _Fitting:
                 teacher.encode(items, side=side, progress=self.progress)
                 for side, items in zip(self.sides, data.items_for(teacher, self.sides), strict=True)
             )
-        guide = None
-        if options.debias is not None or options.structure or options.group_batches:
-            guide = self._guide()
+        guide = self._guide() if self._wants_guide else None
         return Examples(
             data.query,
             data.document,
@@ -307,7 +334,7 @@ class _Fitting:
             "validation_pairs": len(self.held_out) if self.held_out is not None else 0,
             "source": self.data.source,
             "truncated": self.truncated,
-            "options": self.options.to_dict(),
+            "options": self.options.to_dict() | {"learn_temperature": self.space.temperature.log_scale.requires_grad},
             "best_epoch": history.best_epoch,
             "before": history.records[0] if history.records else {},
             "after": next((r for r in history.records if r["epoch"] == history.best_epoch), {}),

@@ -29,7 +29,7 @@ def push_to_hub(space: Space, repo_id: str, *, private: bool, token: str | None,
     from pairspace.space.saving import save_space
 
     with tempfile.TemporaryDirectory(prefix="pairspace-push-") as folder:
-        save_space(space, Path(folder, "space"))
+        save_space(space, Path(folder, "space"), portable=True)
         api = HfApi(token=token)
         try:
             repository = api.create_repo(repo_id, private=private, exist_ok=True).repo_id

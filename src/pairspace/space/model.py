@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
+from pairspace.encoders.device import pick_device
 from pairspace.errors import SpaceError
 from pairspace.features import FeatureCache, Features, JoinedFeatures
 from pairspace.neighbours import similarity_matrix
@@ -55,6 +55,7 @@ class Space:
         language: str | None = "english",
         cache: FeatureCache | None = None,
         shared_encoder: bool = False,
+        device: str | None = None,
     ) -> None:
         self._parts = dict(parts)
         self.shared_encoder = shared_encoder
@@ -68,10 +69,11 @@ class Space:
         self.started, self.trained = False, False
         self.record: dict[str, Any] = {}
         self.path: Path | None = None
-        self.device = torch.device(getattr(self._parts[self.sides[0]].encoder, "device", None) or "cpu")
-        for part in self._parts.values():
-            for branch in part.branches:
-                branch.projector.to(self.device).eval()
+        branches = [branch for part in self._parts.values() for branch in part.branches]
+        used = next((str(b.encoder.device) for b in branches if hasattr(b.encoder, "device")), None)
+        self.device = pick_device(device or used)
+        for branch in branches:
+            branch.projector.to(self.device).eval()
 
     @classmethod
     def create(
@@ -141,7 +143,13 @@ class Space:
         parts = build_sides(names, plan)
         kept = FeatureCache() if cache is True else cache or None
         space = cls(
-            parts, query_side=query_side, name=name, language=language, cache=kept, shared_encoder=shared_encoder
+            parts,
+            query_side=query_side,
+            name=name,
+            language=language,
+            cache=kept,
+            shared_encoder=shared_encoder,
+            device=device,
         )
         if start_where_related(parts):
             space.keep_start()

@@ -24,6 +24,8 @@ from torch import Tensor
 from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
+from pairspace.encoders.load import BUNDLED
+from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Projector, create_projector
@@ -39,17 +41,24 @@ __all__ = ["load_space", "save_space"]
 CONFIG = "config.json"
 WEIGHTS = "projectors.safetensors"
 FORMAT = 2
+_ORIGIN = ("name_or_path", "prompt", "max_length", "precision")
 
 
-def save_space(space: Space, path: Path) -> None:
+def save_space(space: Space, path: Path, *, portable: bool = False) -> None:
     """Write a space to a folder; an older space there is replaced, anything else is left alone and refused.
+
+    Args:
+        space: to be written.
+        path: the folder.
+        portable: for other machines: leave out where on this one encoders that were trained came from.
 
     Raises:
         StorageError: the disk is full, or the folder holds something that is no space.
     """
+    _keep_origins(space, path)
     with atomic_folder(path, overwrite=True, marker=CONFIG) as folder:
         tensors: dict[str, Tensor] = {"temperature/log_scale": space.temperature.log_scale.detach().cpu().clone()}
-        sides = _Sides(folder, tensors)
+        sides = _Sides(folder, tensors, portable)
         saved = {side: [sides.branch(branch) for branch in space.part(side).branches] for side in space.sides}
         save_file(tensors, folder / WEIGHTS)
         (folder / "README.md").write_text(model_card(space), encoding="utf-8")
@@ -67,6 +76,7 @@ def save_space(space: Space, path: Path) -> None:
             "started": space.started,
             "trained": space.trained,
             "bias": space.bias,
+            "learn_temperature": space.temperature.log_scale.requires_grad,
             "shared_encoder": space.shared_encoder,
             "sides": saved,
             "record": space.record,
@@ -78,8 +88,8 @@ def save_space(space: Space, path: Path) -> None:
 class _Sides:
     """Writes what the branches hold, each encoder and each projector once."""
 
-    def __init__(self, folder: Path, tensors: dict[str, Tensor]) -> None:
-        self.folder, self.tensors = folder, tensors
+    def __init__(self, folder: Path, tensors: dict[str, Tensor], portable: bool) -> None:
+        self.folder, self.tensors, self.portable = folder, tensors, portable
         self.encoders: dict[int, str] = {}
         self.projectors: dict[int, str] = {}
 
@@ -99,9 +109,27 @@ class _Sides:
             "projector": branch.projector.settings(),
             "projector_key": key,
             "trains": branch.trains,
-            "origin": None if came is None else "same" if came is branch.encoder else came.settings(),
+            "origin": None if came is None else "same" if came is branch.encoder else self._origin(came),
             "origin_fingerprint": None if came is None else came.fingerprint,
         }
+
+    def _origin(self, encoder: Any) -> dict[str, Any] | None:
+        """What makes the encoder again that a trained one came from."""
+        settings: dict[str, Any] = {name: encoder.settings().get(name) for name in _ORIGIN}
+        return None if self.portable and settings["name_or_path"] not in BUNDLED else settings
+
+
+def _keep_origins(space: Space, path: Path) -> None:
+    """Files that encoders before training are read from, and that are about to be replaced, move elsewhere first."""
+    moved: dict[int, Any] = {}
+    for side in space.sides:
+        for branch in space.part(side).branches:
+            came: Any = branch.origin
+            apart = isinstance(came, TransformerEncoder) and came is not branch.encoder
+            if apart and came.folder.resolve().is_relative_to(path.resolve()):
+                if id(came) not in moved:
+                    moved[id(came)] = came.elsewhere()
+                branch.origin = moved[id(came)]
 
 
 def load_space(
@@ -150,7 +178,7 @@ def _put_together(
             if key not in modules:
                 modules[key] = _projectors(one["projector"], key, tensors)
             branch = Branch(encoders[where], tuple(one["layers"]), *modules[key], trains=one["trains"])
-            branch.origin = _origin(one, encoders[where], device)
+            branch.origin = _origin(one, encoders[where], device, trust_remote_code)
             branches.append(branch)
         parts[side] = Side(tuple(branches))
     space = kind(
@@ -160,8 +188,10 @@ def _put_together(
         language=config["language"],
         cache=cache,
         shared_encoder=config["shared_encoder"],
+        device=device,
     )
     space.temperature.log_scale.data.copy_(tensors["temperature/log_scale"])
+    space.temperature.log_scale.requires_grad_(config["learn_temperature"])
     space.fusion_weight, space.record, space.bias = config["fusion_weight"], config["record"], config["bias"]
     space.started, space.trained = config["started"], config["trained"]
     for part in parts.values():
@@ -180,12 +210,19 @@ def _projectors(settings: dict[str, Any], key: str, tensors: dict[str, Tensor]) 
     return trained, start.eval()
 
 
-def _origin(saved: dict[str, Any], encoder: Any, device: str | None) -> Any:
-    """The encoder as it was before any training: the same one, or where it came from if that is still there."""
-    if saved["origin"] is None or saved["origin"] == "same":
-        return None if saved["origin"] is None else encoder
+def _origin(saved: dict[str, Any], encoder: Any, device: str | None, trust_remote_code: bool) -> Any:
+    """The encoder as it was before any training: the same one, or where it came from if that is still on this machine.
+
+    What a file says is not to be trusted: nothing is fetched, and no code is run that the caller did not allow.
+    """
+    came = saved["origin"]
+    if came is None or came == "same":
+        return None if came is None else encoder
+    settings: dict[str, Any] = {name: came.get(name) for name in _ORIGIN}
+    if settings["name_or_path"] not in BUNDLED and not Path(str(settings["name_or_path"])).is_dir():
+        return None
     try:
-        found = load_encoder(**saved["origin"], device=device)
+        found = load_encoder(**settings, device=device, trust_remote_code=trust_remote_code)
     except PairspaceError:
         return None
     return found if found.fingerprint == saved["origin_fingerprint"] else None

@@ -3,7 +3,7 @@
 from pairspace.training.examples import Examples
 from pairspace.training.history import History
 from pairspace.training.loop import train
-from pairspace.training.objective import build_objective
+from pairspace.training.objective import build_objective, check_effect
 from pairspace.training.options import TrainingOptions
 from pairspace.training.processes import Processes
 from pairspace.training.towers import FrozenBranch, LiveBranch, Tower
@@ -19,5 +19,6 @@ __all__ = [
     "TrainingOptions",
     "Validation",
     "build_objective",
+    "check_effect",
     "train",
 ]

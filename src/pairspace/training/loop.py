@@ -123,6 +123,10 @@ class _Run:
         self.step = Step(towers, objective, examples, options, processes)
         self.history, self.best = History(), _weights(self.model)
         self.key = self._key()
+        if processes.tell(self.key) != self.key:
+            raise TrainingError(
+                "the processes of this run do not begin alike: they need the same files, settings and library versions"
+            )
         self.epoch, self.stale, self.top = 0, 0, -math.inf  # epochs done, those without a better score, the best score
 
     @property
@@ -218,6 +222,7 @@ class _Run:
             **self.options.to_dict(),
             "the pairs": _digest([one.query, one.document, *given]),
             "the validation pairs": _digest(held_out),
+            "the teacher": _digest(_some(of) for of in one.teacher or ()),
             "the shapes of what trains": [f"{name} {list(value.shape)}" for name, value in self.best.items()],
             "the weights at the start": _digest(value.float().cpu().numpy() for value in self.best.values()),
             "the items": _digest(part for tower in self.towers for part in tower.sample()),
@@ -229,6 +234,11 @@ def _digest(arrays: Any) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _some(vectors: np.ndarray) -> np.ndarray:
+    """A few rows, spread over all."""
+    return vectors[np.unique(np.linspace(0, len(vectors) - 1, 64).astype(np.int64))]
 
 
 def _near(examples: Examples) -> np.ndarray:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import numpy as np
+
 from pairspace.errors import TrainingError
 from pairspace.objectives import (
     AdditiveMargin,
@@ -18,7 +22,7 @@ from pairspace.objectives import (
 from pairspace.training.examples import Examples
 from pairspace.training.options import TrainingOptions
 
-__all__ = ["build_objective"]
+__all__ = ["build_objective", "check_effect"]
 
 
 def build_objective(
@@ -41,9 +45,11 @@ def build_objective(
     """
     given = {name for name in ("negatives", "scores", "teacher") if getattr(examples, name) is not None}
     given |= {"features"} if examples.guide is not None else set()
-    objective = _main(options, temperature, bias)
-    if examples.teacher is not None and options.objective not in ("distill", "margin-mse"):
-        teacher = DistillKl(temperature, teacher_temperature=options.teacher_temperature)
+    _check(options, examples)
+    softness = options.teacher_temperature or (1.0 if examples.teacher is None else 0.05)
+    objective = _main(options, temperature, bias, softness)
+    if examples.teacher is not None and options.objective != "distill":
+        teacher = DistillKl(temperature, teacher_temperature=softness)
         share = options.teacher_weight
         objective = Sum([(share, teacher), (1 - share, objective)])
     if options.matryoshka:
@@ -55,11 +61,51 @@ def build_objective(
     for need in sorted(objective.needs - given):
         if not (need == "teacher" and "scores" in given):
             raise TrainingError(f"the objective '{options.objective}' {_MISSING[need]}")
+    return objective
+
+
+def _check(options: TrainingOptions, examples: Examples) -> None:
+    """See that what was given and what was asked for go together."""
     if options.mix and examples.negatives is not None:
         raise TrainingError(
             "mixing of features has no place for given negatives: set mix=0, or leave the negatives out"
         )
-    return objective
+    from_scores = options.objective == "margin-mse" or (options.objective == "distill" and examples.teacher is None)
+    if from_scores and examples.scores is not None and examples.negatives is not None:
+        scored = np.isfinite(examples.scores[:, 1:]) & (examples.negatives >= 0)
+        if not bool((scored.any(1) & np.isfinite(examples.scores[:, 0])).any()):
+            raise TrainingError(
+                f"the objective '{options.objective}' compares a pair's score with those of its negatives, and no "
+                "negative has one: give lists of scores, the pair's first and then one for each of its negatives"
+            )
+    if examples.teacher is not None and options.objective == "margin-mse":
+        raise TrainingError("'margin-mse' learns from scores, not from a teacher space: use objective='distill'")
+
+
+def check_effect(options: TrainingOptions, named: Collection[str], *, teacher: bool, scores: bool, sets: int) -> None:
+    """See that no setting was named that does nothing here.
+
+    Args:
+        options: all settings.
+        named: those that the caller gave.
+        teacher: there is a teacher space.
+        scores: there are scores.
+        sets: how many data sets there are.
+
+    Raises:
+        TrainingError: one has no effect.
+    """
+    objective = options.objective
+    idle = {
+        "margin": (objective != "margin", "of the objective 'margin'"),
+        "score_scale": (objective != "margin-mse", "of the objective 'margin-mse'"),
+        "teacher_weight": (not teacher or objective == "distill", "of a teacher beside another objective"),
+        "teacher_temperature": (not teacher and not (scores and objective == "distill"), "of a teacher"),
+        "mixing": (sets < 2, "of several data sets, and there is one"),
+    }
+    for name in named:
+        if name in idle and idle[name][0]:
+            raise TrainingError(f"{name} is {idle[name][1]}: it would have no effect here")
 
 
 _MISSING = {
@@ -70,13 +116,13 @@ _MISSING = {
 }
 
 
-def _main(options: TrainingOptions, temperature: Temperature, bias: float | None) -> Objective:
+def _main(options: TrainingOptions, temperature: Temperature, bias: float | None, softness: float) -> Objective:
     if options.objective == "sigmoid":
-        return Sigmoid(temperature) if bias is None else Sigmoid(temperature, bias=bias)
+        return Sigmoid(temperature, debias=options.debias, **({} if bias is None else {"bias": bias}))
     if options.objective == "margin":
-        return AdditiveMargin(temperature, margin=options.margin)
+        return AdditiveMargin(temperature, margin=options.margin, debias=options.debias)
     if options.objective == "distill":
-        return DistillKl(temperature, teacher_temperature=options.teacher_temperature)
+        return DistillKl(temperature, teacher_temperature=softness)
     if options.objective == "margin-mse":
-        return MarginMse()
+        return MarginMse(scale=options.score_scale)
     return InfoNce(temperature, debias=options.debias)

@@ -30,7 +30,8 @@ class TrainingOptions:
         objective: "infonce", "sigmoid", "margin", "distill" (needs a teacher or scores) or "margin-mse" (needs scores).
         margin: of the objective "margin", in cosine.
         debias: pairs whose frozen features have a higher cosine than this are not each other's negatives; None for all.
-        teacher_temperature: of the softmax over a teacher's similarities.
+        teacher_temperature: of the softmax over a teacher's answers; None for .05 on cosines and 1 on scores.
+        score_scale: what given scores are divided by in "margin-mse", so that their margins fit those of cosines.
         teacher_weight: beside another objective, how much of it is distillation from the teacher.
         matryoshka: sizes at which the cut vectors are trained too, such as (64, 128, 256).
         structure: weight of the regulariser that keeps the frozen features' neighbourhoods (STRUCTURE).
@@ -57,7 +58,8 @@ class TrainingOptions:
     objective: str = "infonce"
     margin: float = 0.3
     debias: float | None = None
-    teacher_temperature: float = 0.05
+    teacher_temperature: float | None = None
+    score_scale: float = 1.0
     teacher_weight: float = 0.5
     matryoshka: tuple[int, ...] = ()
     structure: float = 0.0
@@ -83,7 +85,7 @@ class TrainingOptions:
         for name in ("weight_decay", "margin", "structure", "mix"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise TrainingError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("learning_rate", "encoder_learning_rate"):
+        for name in ("learning_rate", "encoder_learning_rate", "teacher_temperature", "score_scale"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise TrainingError(f"{name} must be above 0, got {value}")
@@ -92,9 +94,8 @@ class TrainingOptions:
     def _check_ranges(self) -> None:
         if not 0 <= self.warmup < 1:
             raise TrainingError(f"warmup is a share of all steps, from 0 up to but not 1, got {self.warmup}")
-        for name in ("temperature", "teacher_temperature"):
-            if not (0.01 if name == "temperature" else 1e-4) <= getattr(self, name) <= 1:
-                raise TrainingError(f"{name} must lie between 0.01 and 1, got {getattr(self, name)}")
+        if not 0.01 <= self.temperature <= 1:
+            raise TrainingError(f"temperature must lie between 0.01 and 1, got {self.temperature}")
         if not 0 <= self.teacher_weight <= 1:
             raise TrainingError(f"teacher_weight is a share between 0 and 1, got {self.teacher_weight}")
         if self.debias is not None and not -1 < self.debias <= 1:
@@ -109,8 +110,10 @@ class TrainingOptions:
     def _check_together(self) -> None:
         if self.train_blocks is not None and self.lora is not None:
             raise TrainingError("train_blocks and lora are two ways to train an encoder: give one of them")
-        if self.debias is not None and self.objective != "infonce":
-            raise TrainingError(f"debias goes with the objective infonce, not with {self.objective}")
+        if self.debias is not None and self.objective in ("distill", "margin-mse"):
+            raise TrainingError(
+                f"debias says which pairs are no negatives of each other; {self.objective} asks a teacher instead"
+            )
         if self.mix and self.batch_size < 4:
             raise TrainingError(f"mixing halves a batch, so batch_size must be at least 4, got {self.batch_size}")
 

@@ -51,13 +51,14 @@ class Validation:
         score = self._score(queries, documents)
         a, b = (torch.from_numpy(vectors) for vectors in (queries, documents))
         left, right = (torch.from_numpy(code[:SAMPLE]) for code in self.codes)
-        spread = (float(uniformity(a[:SAMPLE])) + float(uniformity(b[:SAMPLE]))) / 2
-        return {
+        found = {
             "validation_R@1": round(score.recall, 5),
             "validation_MRR@10": round(score.reciprocal_rank, 5),
             "alignment": round(float(alignment(a[left], b[right])), 5),
-            "uniformity": round(spread, 5),
         }
+        if min(len(a), len(b)) > 1:
+            found["uniformity"] = round((float(uniformity(a[:SAMPLE])) + float(uniformity(b[:SAMPLE]))) / 2, 5)
+        return found
 
     def _evaluated(self) -> tuple[np.ndarray, np.ndarray]:
         modules = [m for tower in (self.query, self.document) for m in tower.modules()]
