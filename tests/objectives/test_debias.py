@@ -12,7 +12,7 @@ from pairspace.objectives import AdditiveMargin, Batch, InfoNce, Sigmoid, Temper
 KINDS = [
     lambda debias: InfoNce(Temperature(0.1), debias=debias),
     lambda debias: AdditiveMargin(Temperature(0.1), debias=debias),
-    lambda debias: Sigmoid(Temperature(0.1), debias=debias),
+    lambda debias: Sigmoid(Temperature(0.5), bias=0.0, debias=debias),
 ]
 
 
