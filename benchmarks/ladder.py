@@ -31,7 +31,10 @@ SYSTEMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space i
     "linear, layered": ({}, {}),
     "linear, layered, and bag": ({"encoder": "minilm+static", "shared_encoder": True}, {}),
     "static from nothing": ({"encoder": "static", "shared_encoder": True}, {}),
-    "transformer from nothing": ({"encoder": "transformer", "shared_encoder": True}, {}),
+    "transformer from nothing": (
+        {"encoder": "transformer:128", "shared_encoder": True, "max_length": 64},
+        {"epochs": 10, "batch_size": 1024},
+    ),
     "MiniLM fine-tuned": ({"shared_encoder": True, "layers": "last"}, {"train_encoders": BOTH, "epochs": 1}),
 }
 
