@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pairspace.data import Pairs
+from pairspace.features import FeatureCache
 from pairspace.space import Space
 
 SENTENCE = "play chess against the computer a game of cards with friends music player for gnome library files"
@@ -134,6 +135,7 @@ KINDS = {  # how a space is made, and how it is fit
     "frozen": ({}, {}),
     "whole": ({}, {"train_encoders": ["title"], "chunk_size": 4}),
     "last block": ({}, {"train_encoders": ["title", "body"], "train_blocks": 1}),
+    "token states": ({"layers": "last", "cache": True}, {"train_encoders": ["title", "body"], "train_blocks": 1}),
     "adapters": ({"shared_encoder": True}, {"train_encoders": ["title", "body"], "lora": 2}),
     "warm-up": ({"projector": "residual"}, {"train_encoders": ["title"], "projector_epochs": 2}),
     "bag": ({"encoder": "static:16", "shared_encoder": True}, {}),
@@ -162,13 +164,15 @@ def shuffled():
 
 
 @pytest.fixture(scope="session")
-def new_space(plain_folder):
+def new_space(plain_folder, tmp_path_factory):
     """`new_space(kind)`: a new space, and how it is fit."""
 
     def make(kind):
         options, how = KINDS[kind]
         text = json.dumps({"encoder": "MODEL"} | options).replace("MODEL", str(plain_folder))
-        space = Space.create(("title", "body"), device="cpu", cache=False, name=kind, **json.loads(text))
+        own = json.loads(text)
+        cache = FeatureCache(tmp_path_factory.mktemp("cache")) if own.pop("cache", False) else False
+        space = Space.create(("title", "body"), device="cpu", cache=cache, name=kind, **own)
         return space, FIT | how
 
     return make

@@ -85,6 +85,34 @@ def test_only_the_last_blocks_and_the_heads_train(encoder, texts, blocks):
     assert all(any(name.startswith(part) for name in moved) for part in parts)
 
 
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_blocks_over_token_states_are_those_of_the_whole_model(encoder, texts, blocks):
+    module = encoder.training_module(blocks=blocks).train()
+    layer = encoder.states_layer(blocks, ("words", "last"))
+    assert layer == str(3 - blocks)
+    flat, lengths = encoder.token_states(texts, layer)
+    ids, expected_lengths = encoder.tokens(texts)
+    np.testing.assert_array_equal(lengths, expected_lengths)
+    assert flat.dtype == np.float16 and flat.shape == (sum(map(len, ids)), 32)
+    inputs, mask = encoder.collate(ids)
+    states = torch.zeros(*mask.shape, 32)
+    states[mask.bool()] = torch.from_numpy(flat).float()
+    gradients = []
+    for given in (None, states):
+        words, last = module(inputs, mask, ("words", "last"), states=given)
+        module.zero_grad()
+        (last * torch.arange(last.numel()).view_as(last).cos()).sum().backward()
+        gradients.append([words.detach(), last.detach(), *(p.grad for p in module.parameters() if p.grad is not None)])
+    assert len(gradients[0]) == len(gradients[1]) > 4
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=3e-3, rtol=1e-2)  # the states are float16
+
+
+def test_where_token_states_are_not_enough(encoder):
+    assert encoder.states_layer(1, ("1", "last")) is None  # the model would have to be run for block 1
+    assert encoder.states_layer(3, ("last",)) is None  # no block stays as it is
+
+
 @pytest.mark.parametrize("blocks", [4, 99])
 def test_more_blocks_than_there_are(encoder, blocks):
     with pytest.raises(EncoderError, match=f"the last {blocks} blocks cannot be trained: this model has 3 blocks"):

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from pairspace.data import Pairs
+from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError, SpaceError, TrainingError
+from pairspace.features import FeatureCache
 from pairspace.space import Space
 from pairspace.training import TrainingOptions
 
@@ -246,3 +248,28 @@ def test_a_warm_up_of_projectors_without_weights(new_space, shuffled):
     space, how = new_space("bag")
     with pytest.raises(TrainingError, match="projector_epochs train the projectors alone, and these have no weights"):
         space.fit(shuffled, **how | {"projector_epochs": 1})
+
+
+def test_token_states_are_computed_once_and_give_the_same_space(
+    new_space, plain_folder, shuffled, tmp_path, monkeypatch
+):
+    _, how = new_space("last block")
+    made, texts = [], []
+    plain = TransformerEncoder.token_states
+
+    def counted(self, items, layer):
+        texts.extend(items)
+        return plain(self, items, layer)
+
+    monkeypatch.setattr(TransformerEncoder, "token_states", counted)
+    options = {"encoder": str(plain_folder), "layers": "last", "device": "cpu", "precision": "fp32"}
+    for cache in (False, FeatureCache(tmp_path), FeatureCache(tmp_path)):
+        space = Space.create(("title", "body"), cache=cache, **options)
+        space.fit(shuffled, **how)
+        made.append(vectors(space))
+        if cache is False:
+            assert not texts
+    every = {*shuffled.items("title").to_pylist(), *shuffled.items("body").to_pylist()}
+    assert sorted(texts) == sorted(every)  # also what is held out, and nothing twice
+    np.testing.assert_allclose(made[1], made[0], atol=5e-3)
+    np.testing.assert_array_equal(made[2], made[1])

@@ -107,7 +107,7 @@ class _Traced(torch.nn.Module):
 
 
 def agrees(engine: Engine, reference: Engine, batches: Sequence[Batch], layers: Sequence[str], least: float) -> bool:
-    """Whether every text has a cosine of at least `least` between the two engines, on every layer."""
+    """Whether every vector has a cosine of at least `least` between the two engines, on every layer."""
     results = []
     for one in (engine, reference):
         found: dict[int, list[np.ndarray]] = {}
@@ -120,7 +120,9 @@ def agrees(engine: Engine, reference: Engine, batches: Sequence[Batch], layers: 
     worst = 1.0
     for ours, theirs in zip(*results, strict=True):
         for a, b in zip(ours, theirs, strict=True):
-            norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-            worst = min(worst, float(np.min((a * b).sum(1) / np.maximum(norms, 1e-30), initial=1.0)))
+            norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+            cosines = (a * b).sum(-1) / np.maximum(norms, 1e-30)
+            padding = ~(a.any(-1) | b.any(-1)) & (a.ndim == 3)  # of token states
+            worst = min(worst, float(np.min(cosines[~padding], initial=1.0)))
     logging.getLogger(__name__).debug("%s: least cosine to %s %.6f", engine.title, reference.title, worst)
     return worst >= least  # NaN compares False: not used

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from pairspace.encoders.pooling import pool
 
-__all__ = ["DenseHead", "TextModule", "UnitLength"]
+__all__ = ["TOKENS", "DenseHead", "TextModule", "UnitLength"]
+
+TOKENS = "tokens-"  # before the name of a layer whose states are not pooled
 
 
 class DenseHead(nn.Module):
@@ -65,15 +67,21 @@ class TextModule(nn.Module):
         Args:
             input_ids: (batch, tokens).
             attention_mask: (batch, tokens).
-            layers: "0" for the embeddings, "1" and on for what that block gave, "last" for the model's output.
+            layers: "0" for the embeddings, "1" and on for what that block gave, "last" for the model's output; and
+                `TOKENS + "1"` for its states of the single tokens.
 
         Returns:
-            One float tensor (batch, dim of the layer) for each of `layers`, in their order.
+            One float tensor for each of `layers`, in their order: (batch, dim of the layer); of token states
+            (batch, tokens, dim), zero where there is none.
         """
         inner = any(layer != "last" for layer in layers)
         out = self.transformer(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=inner)
-        states = {
-            layer: out.last_hidden_state if layer == "last" else out.hidden_states[int(layer)] for layer in layers
-        }
-        pooled = {layer: pool(state, attention_mask, self.modes, skip=self.skip) for layer, state in states.items()}
-        return tuple(self.heads(pooled[layer]) if layer == "last" else pooled[layer] for layer in layers)
+        found = []
+        for layer in layers:
+            states = out.last_hidden_state if layer == "last" else out.hidden_states[int(layer.removeprefix(TOKENS))]
+            if layer.startswith(TOKENS):
+                found.append(states * attention_mask[:, :, None].to(states.dtype))
+                continue
+            pooled = pool(states, attention_mask, self.modes, skip=self.skip)
+            found.append(self.heads(pooled) if layer == "last" else pooled)
+        return tuple(found)

@@ -99,6 +99,9 @@ class Encoder(Protocol):
 class Trainable(Encoder, Protocol):
     """An encoder whose weights training can change.
 
+    A training module of which only the last blocks train takes `states=` too: (batch, tokens, width) of the layer that
+    `states_layer` names, in place of all the blocks below.
+
     Attributes:
         from_nothing: it starts without weights and vocabulary, and has none before `begin`.
         ready: it can encode.
@@ -119,6 +122,22 @@ class Trainable(Encoder, Protocol):
 
     def collate(self, ids: Sequence[Any]) -> tuple[Any, ...]:
         """Token ids of some texts to the tensors that the module takes."""
+        ...
+
+    def states_layer(self, blocks: int, layers: Sequence[str]) -> str | None:
+        """The layer that the last `blocks` blocks start from, where its states are all they need to give `layers`."""
+        ...
+
+    def token_states(self, texts: Sequence[str], layer: str) -> tuple[np.ndarray, np.ndarray]:
+        """The states of every token after a block.
+
+        Args:
+            texts: n of them.
+            layer: the block's name, as `states_layer` gives it.
+
+        Returns:
+            float16 (tokens kept of all texts, width), one text after the other; int32 lengths (n,) before any cut.
+        """
         ...
 
     def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> Any:

@@ -25,11 +25,11 @@ from pairspace.encoders.device import has_openvino, pick_device, pick_precision
 from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout, read_layout
-from pairspace.encoders.module import TextModule
+from pairspace.encoders.module import TOKENS, TextModule
 from pairspace.encoders.protocol import SAVED, WORDS, Encoded
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
-from pairspace.encoders.tuning import TrainableText
+from pairspace.encoders.tuning import TrainableText, block_stack
 from pairspace.encoders.words import WordBag, word_weights
 from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
@@ -161,6 +161,29 @@ class TransformerEncoder:
                     engine.run(self._batches(ids, engine.tokens), deep, put)
                     self.engine = engine.title
         return Encoded(vectors, lengths)
+
+    def states_layer(self, blocks: int, layers: Sequence[str]) -> str | None:
+        """See protocol.Trainable."""
+        lower = len(block_stack(self.module.transformer)) - blocks
+        if lower < 1 or not {"last", WORDS}.issuperset(layers) or lower + blocks != len(self.layers) - 3:
+            return None
+        return str(lower)
+
+    def token_states(self, texts: Sequence[str], layer: str) -> tuple[np.ndarray, np.ndarray]:
+        """See protocol.Trainable."""
+        ids, lengths = self.tokens(texts)
+        ends = np.cumsum([0, *map(len, ids)])
+        states = np.empty((ends[-1], self.dimensions["0"]), self.dtype)
+
+        def put(rows: np.ndarray, results: Sequence[np.ndarray]) -> None:
+            for row, own in zip(rows, results[0], strict=True):
+                count = len(ids[row])
+                states[ends[row] : ends[row + 1]] = own[len(own) - count :] if self.tokens.pad_left else own[:count]
+
+        name = (TOKENS + layer,)
+        engine = self._pick(ids, name, total=len(ids))
+        engine.run(self._batches(ids, engine.tokens), name, put)
+        return states, lengths
 
     def split_passages(self, texts: Sequence[str], *, stride: int = 0) -> tuple[list[str], np.ndarray]:
         """Cut long texts into passages that fit; see `Tokens.split`."""

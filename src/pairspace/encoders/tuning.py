@@ -8,6 +8,8 @@ twice the time with it, and a contrastive run of a few epochs does not miss it.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +21,7 @@ from pairspace.encoders.quiet import quiet
 from pairspace.encoders.words import words_of_padded
 from pairspace.errors import EncoderError
 
-__all__ = ["TrainableText"]
+__all__ = ["TrainableText", "block_stack"]
 
 
 class TrainableText(nn.Module):
@@ -42,15 +44,15 @@ class TrainableText(nn.Module):
         super().__init__()
         self.module, self.skip = module, skip
         self.register_buffer("weights", weights, persistent=False)
-        self._adapted = lora is not None
+        self._adapted, self._blocks = lora is not None, blocks
         if lora is not None:
             module.requires_grad_(False)
             module.transformer = _adapt(module.transformer, lora)
             module.heads.requires_grad_(True)
         elif blocks is not None:
             module.requires_grad_(False)
-            for block in _last_blocks(module.transformer, blocks):
-                block.requires_grad_(True)
+            for part in _last_blocks(module.transformer, blocks):
+                part.requires_grad_(True)
             module.heads.requires_grad_(True)
         else:
             module.requires_grad_(True)
@@ -61,16 +63,46 @@ class TrainableText(nn.Module):
         self.module.eval()
         return self
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, layers: tuple[str, ...]) -> tuple[Tensor, ...]:
-        """The asked layers, one float tensor (batch, dim of the layer) each."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, layers: tuple[str, ...], states: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """The asked layers.
+
+        Args:
+            input_ids: (batch, tokens).
+            attention_mask: (batch, tokens).
+            layers: names; with `states` only "words" and "last".
+            states: (batch, tokens, width) what the blocks that do not train give, which are then not run.
+
+        Returns:
+            One float tensor (batch, dim of the layer) for each of `layers`.
+        """
         deep = tuple(layer for layer in layers if layer != WORDS)
-        found = dict(zip(deep, self.module(input_ids, attention_mask, deep), strict=True)) if deep else {}
+        with self._starting_from(states):
+            found = dict(zip(deep, self.module(input_ids, attention_mask, deep), strict=True)) if deep else {}
         if WORDS in layers:
             transformer: Any = self.module.transformer
             weights: Any = self.weights
             table = transformer.get_input_embeddings().weight
             found[WORDS] = words_of_padded(input_ids, attention_mask, table, weights, skip=self.skip)
         return tuple(found[layer] for layer in layers)
+
+    @contextmanager
+    def _starting_from(self, states: Tensor | None) -> Iterator[None]:
+        """The blocks that do not train are stood in for by their result; masks and places are still the model's own."""
+        if states is None:
+            yield
+            return
+        assert self._blocks is not None
+        stack = block_stack(self.module.transformer)
+        lower = list(stack[: len(stack) - self._blocks])
+        for place, block in enumerate(lower):
+            stack[place] = _Given(states, block)
+        try:
+            yield
+        finally:
+            for place, block in enumerate(lower):
+                stack[place] = block
 
     def finish(self) -> TextModule:
         """The plain module with what was learnt in its own weights."""
@@ -92,10 +124,30 @@ def _adapt(transformer: nn.Module, rank: int) -> nn.Module:
     return adapted
 
 
-def _last_blocks(transformer: nn.Module, count: int) -> list[nn.Module]:
-    """The last blocks: of all lists of equal modules in the model, the longest is its stack of blocks."""
+class _Given(nn.Module):
+    """A block whose result is known; what a model asks of its blocks beside that (their kind of attention) it has."""
+
+    def __init__(self, states: Tensor, block: nn.Module) -> None:
+        super().__init__()
+        self.__dict__.update(states=states, block=block)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["block"], name)
+
+    def forward(self, *_: Any, **__: Any) -> Tensor:
+        """The states (batch, tokens, width)."""
+        found: Tensor = self.states
+        return found
+
+
+def block_stack(transformer: nn.Module) -> nn.ModuleList:
+    """Of all lists of equal modules in a model the longest: its stack of blocks."""
     stacks = [part for part in transformer.modules() if isinstance(part, nn.ModuleList)]
-    stack = max(stacks, key=len, default=nn.ModuleList())
+    return max(stacks, key=len, default=nn.ModuleList())
+
+
+def _last_blocks(transformer: nn.Module, count: int) -> list[nn.Module]:
+    stack = block_stack(transformer)
     if not 0 < count <= len(stack):
         raise EncoderError(f"the last {count} blocks cannot be trained: this model has {len(stack)} blocks")
     after = [part for name, part in transformer.named_children() if name in ("norm", "ln_f", "final_layer_norm")]

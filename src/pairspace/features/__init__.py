@@ -2,5 +2,14 @@
 
 from pairspace.features.cache import CacheEntry, FeatureCache, default_cache_path
 from pairspace.features.features import Features, JoinedFeatures, compute_features
+from pairspace.features.states import TokenStates
 
-__all__ = ["CacheEntry", "FeatureCache", "Features", "JoinedFeatures", "compute_features", "default_cache_path"]
+__all__ = [
+    "CacheEntry",
+    "FeatureCache",
+    "Features",
+    "JoinedFeatures",
+    "TokenStates",
+    "compute_features",
+    "default_cache_path",
+]

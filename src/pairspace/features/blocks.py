@@ -1,7 +1,8 @@
 """One layer of one encoder on disk: a folder of blocks, each one `.npy` file that appears whole or not at all.
 
 A block is a single record of four arrays (keys, lengths, vectors, checksum), so the keys lie together and are read
-without touching the vectors, which stay memory-mapped. Blocks have unique names and are never changed: two processes
+without touching the vectors, which stay memory-mapped. A layer of token states has a vector a token, not one an item,
+those of an item one after the other. Blocks have unique names and are never changed: two processes
 may write at once, and what both wrote is merely there twice. A block that is cut short or altered is noticed by its
 size when it is opened or by its checksum at first use; it is removed, and its items are encoded again.
 """
@@ -32,14 +33,16 @@ class Layer:
     Args:
         folder: made at the first write.
         dimension, dtype: of a vector, as they are stored.
+        max_tokens: for a layer of token states: an item has as many vectors as tokens, but at most so many.
 
     Attributes:
-        vectors: one memory-mapped array (rows, dimension) a block.
-        starts: int64 (blocks + 1,), where each block's rows begin among all.
+        vectors: one memory-mapped array (rows, dimension) a block; of token states (tokens, dimension).
+        starts: int64 (blocks + 1,), where each block's items begin among all.
     """
 
-    def __init__(self, folder: Path, *, dimension: int, dtype: str) -> None:
+    def __init__(self, folder: Path, *, dimension: int, dtype: str, max_tokens: int | None = None) -> None:
         self.folder, self.dimension, self.dtype = folder, dimension, np.dtype(dtype)
+        self.max_tokens = max_tokens
         self._blocks: dict[str, Any] = {}
         self._sound: set[str] = set()
         self._broken: set[str] = set()
@@ -68,19 +71,25 @@ class Layer:
         """The stored lengths of these rows."""
         return np.asarray(self._lengths[places])
 
+    def counts(self, lengths: np.ndarray) -> np.ndarray:
+        """How many vectors items of these lengths have: int64 (n,)."""
+        if self.max_tokens is None:
+            return np.ones(len(lengths), np.int64)
+        return np.asarray(np.minimum(lengths, self.max_tokens), np.int64)
+
     def write(self, keys: np.ndarray, lengths: np.ndarray, vectors: np.ndarray) -> None:
         """Add a block.
 
         Args:
             keys: uint64 (n, 2).
             lengths: (n,).
-            vectors: (n, dimension).
+            vectors: (n, dimension); of token states (sum of what `counts` says of the lengths, dimension).
 
         Raises:
             StorageError: the disk is full or the folder may not be written; the blocks there stay as they are.
         """
         vectors = np.ascontiguousarray(vectors, self.dtype)
-        record = np.zeros((), _kind(len(keys), self.dimension, self.dtype))
+        record = np.zeros((), self._kind(np.asarray(lengths)))
         record["keys"], record["lengths"], record["vectors"] = keys, lengths, vectors
         record["checksum"] = zlib.crc32(vectors.tobytes())
         name = f"block-{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}.npy"
@@ -90,12 +99,22 @@ class Layer:
         self._sound.add(name)
         self._index()
 
+    def _kind(self, lengths: np.ndarray) -> np.dtype:
+        rows, vectors = len(lengths), int(self.counts(lengths).sum())
+        return np.dtype(
+            [
+                ("keys", "<u8", (rows, 2)),
+                ("lengths", "<u4", (rows,)),
+                ("vectors", self.dtype.str, (vectors, self.dimension)),
+                ("checksum", "<u4"),
+            ]
+        )
+
     def _open(self, name: str) -> None:
         path = self.folder / name
         try:
             record = np.load(path, mmap_mode="r", allow_pickle=False)
-            rows = len(record["keys"])
-            if record.dtype != _kind(rows, self.dimension, self.dtype):
+            if record.dtype != self._kind(record["lengths"]):
                 raise ValueError(f"holds {record.dtype}")
             self._blocks[name] = record
         except FileNotFoundError:
@@ -139,14 +158,3 @@ def sweep(folder: Path) -> None:
                 path.unlink()
         except OSError:
             continue
-
-
-def _kind(rows: int, dimension: int, dtype: np.dtype) -> np.dtype:
-    return np.dtype(
-        [
-            ("keys", "<u8", (rows, 2)),
-            ("lengths", "<u4", (rows,)),
-            ("vectors", dtype.str, (rows, dimension)),
-            ("checksum", "<u4"),
-        ]
-    )

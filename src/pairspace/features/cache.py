@@ -1,6 +1,7 @@
 """The feature cache: an item is encoded once, whatever data set it turns up in next.
 
     <cache>/<fingerprint>-<precision>/<layer>/block-*.npy      one folder a layer; see blocks.py
+    <cache>/<fingerprint>-<precision>/tokens-4/block-*.npy     the states of single tokens after block 4
     <cache>/<fingerprint>-<precision>/encoder.json             whose features these are; its date is the last use
     <cache>/settings.json                                      the size limit
 
@@ -15,6 +16,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,12 @@ import numpy as np
 
 from pairspace.data.files import atomic_file
 from pairspace.encoders import Encoder
+from pairspace.encoders.protocol import Trainable
 from pairspace.errors import PairspaceError, StorageError
 from pairspace.features.blocks import Layer, sweep
 from pairspace.features.features import Features, Stored, compute_features, take, unit_rows
 from pairspace.features.keys import content_keys, distinct
+from pairspace.features.states import TokenStates
 from pairspace.progress import progress_bar
 
 __all__ = ["CacheEntry", "FeatureCache", "default_cache_path"]
@@ -116,6 +120,41 @@ class FeatureCache:
         self._touch(home)
         return _joined(stores, keys, codes, encoder)
 
+    def token_states(self, encoder: Trainable, items: Any, layer: str, *, progress: bool | None = None) -> TokenStates:
+        """The states of every token of these items after a block, computing only what the cache does not have.
+
+        Args:
+            encoder: one that can be trained.
+            items: a sequence or Arrow array of texts; equal items are encoded once.
+            layer: the block's name among the encoder's layers.
+            progress: see `progress_bar`.
+
+        Raises:
+            FeatureError: an item is no text, or a state is not finite; the cache is left without it.
+            StorageError: the disk is full; all blocks written before stay.
+        """
+        keys = content_keys(items)
+        first, codes = distinct(keys)
+        keys = keys[first]
+        home = self.path / f"{encoder.fingerprint}-{encoder.precision}"
+        store = self._layer(home, encoder, layer, tokens=True)
+        need = np.flatnonzero(store.find(keys) < 0)
+        with progress_bar(f"token states of {encoder.name}", len(need), show=progress if len(need) else False) as bar:
+            for start in range(0, len(need), _BLOCK):
+                rows = need[start : start + _BLOCK]
+                states, lengths = encoder.token_states(take(items, first[rows]), layer)
+                unit_rows(states, names=np.repeat(first[rows], store.counts(lengths)), layer=layer)
+                _make(store.folder)
+                self._card(home, encoder)
+                _guarded(store, keys[rows], lengths, states)
+                bar.advance(len(rows))
+        if len(need):
+            self._shrink(keep=home)
+        self._touch(home)
+        places = _found(store, keys)
+        counts = [store.counts(store.lengths(np.arange(*bounds))) for bounds in pairwise(store.starts)]
+        return TokenStates(store.vectors, store.starts, counts, places[codes])
+
     def _encode(
         self,
         encoder: Encoder,
@@ -142,13 +181,15 @@ class FeatureCache:
                 bar.advance(len(rows))
         self._shrink(keep=home)
 
-    def _layer(self, home: Path, encoder: Encoder, layer: str) -> Layer:
-        found = self._open.get((home.name, layer))
+    def _layer(self, home: Path, encoder: Encoder, layer: str, *, tokens: bool = False) -> Layer:
+        name = f"tokens-{layer}" if tokens else layer
+        found = self._open.get((home.name, name))
         if found is None or not found.folder.is_dir():
-            folder = home / layer
+            folder = home / name
             sweep(folder)
-            found = Layer(folder, dimension=encoder.dimensions[layer], dtype=encoder.dtype)
-            self._open[home.name, layer] = found
+            limit = encoder.max_length if tokens else None
+            found = Layer(folder, dimension=encoder.dimensions[layer], dtype=encoder.dtype, max_tokens=limit)
+            self._open[home.name, name] = found
         found.refresh()
         return found
 
@@ -225,12 +266,17 @@ class FeatureCache:
 def _joined(stores: dict[str, Layer], keys: np.ndarray, codes: np.ndarray, encoder: Encoder) -> Features:
     found, lengths = {}, np.zeros(len(codes), np.int64)
     for layer, store in stores.items():
-        places = store.find(keys)
-        if (places < 0).any():  # a block was altered between its writing and now
-            raise StorageError(f"{store.folder}: features just written cannot be read back; is the disk sound?")
+        places = _found(store, keys)
         found[layer] = Stored(store.vectors, store.starts, places[codes])
         lengths = store.lengths(places[codes]).astype(np.int64)
     return Features(found, encoder.dimensions, lengths, encoder.max_length)
+
+
+def _found(store: Layer, keys: np.ndarray) -> np.ndarray:
+    places = store.find(keys)
+    if (places < 0).any():  # a block was altered between its writing and now
+        raise StorageError(f"{store.folder}: features just written cannot be read back; is the disk sound?")
+    return places
 
 
 def _guarded(store: Layer, keys: np.ndarray, lengths: np.ndarray, vectors: np.ndarray) -> None:

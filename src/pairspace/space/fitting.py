@@ -18,6 +18,7 @@ import torch
 
 from pairspace.data import Pairs
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
+from pairspace.features import TokenStates
 from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
@@ -233,16 +234,30 @@ class _Fitting:
             items.to_pylist(),
             branch.projector,
             module,
+            states=self._states(branch, items),
             device=space.device,
             bf16=_bf16(options.precision, space.device),
         )
+
+    def _states(self, branch: Branch, items: Any) -> TokenStates | None:
+        """What the blocks that stay as they are give for every token, where the others need no more than that."""
+        cache, blocks = self.space.cache, self.options.train_blocks
+        layer = None if cache is None or blocks is None else branch.encoder.states_layer(blocks, branch.layers)
+        if cache is None or layer is None:
+            return None
+        if self.processes.count > 1:
+            cache.token_states(branch.encoder, self._share(items), layer, progress=False)
+            self.processes.wait()
+        return cache.token_states(branch.encoder, items, layer, progress=self.progress)
+
+    def _share(self, items: Any) -> Any:
+        return items.take(pa.array(self.processes.share(np.arange(len(items)))))
 
     def _features(self, branch: Branch, items: Any) -> Any:
         """Of the encoder as it is; each process encodes its share, and then all read the cache."""
         cache, encoder = self.space.cache, branch.encoder
         if cache is not None and getattr(encoder, "cached", True) and self.processes.count > 1:
-            own = items.take(pa.array(self.processes.share(np.arange(len(items)))))
-            cache.features(encoder, own, branch.layers, progress=False)
+            cache.features(encoder, self._share(items), branch.layers, progress=False)
             self.processes.wait()
         return branch.features(items, cache=cache, progress=self.progress)
 

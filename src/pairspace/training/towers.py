@@ -7,6 +7,7 @@ same steps train projectors alone, whole encoders, and a word bag beside frozen 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -18,12 +19,15 @@ from pairspace.encoders.batching import batches
 from pairspace.encoders.protocol import Trainable
 from pairspace.projectors import join_vectors, unit_vectors
 
-__all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "Tower", "distinct_modules"]
+__all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "StateRows", "Tower", "distinct_modules"]
+
+_log = logging.getLogger(__name__)
 
 IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a branch; more is gathered from disk step by step
 SAMPLE = 64  # rows that stand for all where features are compared
 TOKENS = 2048  # padded tokens that an encoder in training runs at once on a CPU: few, so that they stay in its cache
 TOKENS_GPU = 32768
+ALIKE = 0.999  # cosine of vectors from token states to those of the whole model
 Mix = tuple[float, np.ndarray]  # share of a row's own features, and the rows that the rest comes from
 
 
@@ -44,6 +48,14 @@ class FeatureRows(Protocol):
 
     def rows(self, indices: np.ndarray | None = None) -> np.ndarray:
         """The rows asked for, float32 (n, dimension)."""
+        ...
+
+
+class StateRows(Protocol):
+    """What a tower needs of token states, and `pairspace.features.TokenStates` gives."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The states of these items' tokens, (tokens, width), one item after the other."""
         ...
 
 
@@ -126,6 +138,7 @@ class LiveBranch:
         texts: the items.
         projector: over the joined layers.
         module: the encoder's module as it is trained; may be shared with another branch.
+        states: what the encoder's lower blocks give for every token, where only the blocks above them train.
         device: where to compute.
         bf16: run the encoder under bf16 autocast.
     """
@@ -138,6 +151,7 @@ class LiveBranch:
         projector: nn.Module,
         module: nn.Module,
         *,
+        states: StateRows | None = None,
         device: torch.device | str = "cpu",
         bf16: bool = False,
     ) -> None:
@@ -149,9 +163,27 @@ class LiveBranch:
         self.lengths = np.fromiter(map(len, self.ids), np.int64, len(self.ids))
         limit = encoder.max_length
         self.truncated = float((lengths > limit).mean()) if limit is not None and len(lengths) else 0.0
+        self.states = states if states is not None and len(self.ids) and self._agree(states) else None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @torch.inference_mode()
+    def _agree(self, states: StateRows) -> bool:
+        """Whether this kind of model gives the same when its lower blocks are stood in for."""
+        rows = np.argsort(self.lengths, kind="stable")[: len(self) // 2 + 1][-4:]
+        self.states = None
+        whole = self._run(rows)
+        self.states = states
+        try:
+            cosine = torch.nn.functional.cosine_similarity(whole, self._run(rows))
+        except Exception as error:
+            cosine = torch.zeros(1)
+            _log.debug("token states are not taken: %s", error)
+        if agree := bool((cosine > ALIKE).all()):
+            return agree
+        _log.warning("%s: its lower blocks are run anew in every step", self.encoder.name)
+        return False
 
     def sample(self) -> np.ndarray:
         """The token ids of a few items, spread over all."""
@@ -170,8 +202,14 @@ class LiveBranch:
 
     def _run(self, rows: np.ndarray) -> Tensor:
         tensors = [one.to(self.device) for one in self.encoder.collate([self.ids[row] for row in rows])]
+        given = {}
+        if self.states is not None:
+            flat = torch.from_numpy(self.states.take(rows)).to(self.device)
+            mask = tensors[1].bool()
+            given["states"] = torch.zeros(*mask.shape, flat.shape[1], device=self.device)
+            given["states"][mask] = flat.float()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            out = self.encoder_module(*tensors, self.layers)
+            out = self.encoder_module(*tensors, self.layers, **given)
         return torch.cat([unit_vectors(layer.float()) for layer in out], 1)
 
 
