@@ -24,6 +24,7 @@ _HOMES = {
     "TrainingOptions": "training",
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
+    "join_spaces": "space",
     "load_encoder": "encoders",
     "mine_negatives": "space",
     "read_beir": "data",
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, mine_negatives, sweep
+    from pairspace.space import Space, join_spaces, mine_negatives, sweep
     from pairspace.training import History, TrainingOptions
 
 

@@ -51,3 +51,22 @@ def test_residual_takes_options_and_drops_only_while_training():
     assert not torch.equal(projector(x), projector(x))
     projector.eval()
     assert torch.equal(projector(x), projector(x))
+
+
+def test_a_placed_projector_fills_its_own_dimensions():
+    inner = create_projector("linear", blocks=[6, 4], dimension=3)
+    placed = create_projector("placed", blocks=[6, 4], dimension=8, inner=inner.settings(), offset=2)
+    placed.inner.load_state_dict(inner.state_dict())
+    x = torch.randn(5, 10)
+    out = placed(x)
+    assert torch.equal(out[:, 2:5], inner(x)) and not out[:, :2].any() and not out[:, 5:].any()
+    again = create_projector(**placed.settings())
+    again.load_state_dict(placed.state_dict())
+    assert torch.equal(again(x), out) and placed.title == "linear"
+
+
+@pytest.mark.parametrize(("dimension", "offset"), [(8, 6), (8, -1), (2, 0)])
+def test_a_place_that_does_not_fit(dimension, offset):
+    inner = create_projector("linear", blocks=[4], dimension=3).settings()
+    with pytest.raises(ShapeError, match="3 dimensions do not fit"):
+        create_projector("placed", blocks=[4], dimension=dimension, inner=inner, offset=offset)

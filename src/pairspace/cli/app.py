@@ -16,6 +16,7 @@ from pairspace.cli.encode import encode
 from pairspace.cli.evaluate import evaluate
 from pairspace.cli.index import index
 from pairspace.cli.info import info
+from pairspace.cli.join import join
 from pairspace.cli.mine_negatives import mine_negatives
 from pairspace.cli.search import search
 from pairspace.cli.sweep import sweep
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, sweep, evaluate, compare, mine_negatives, index, search, encode, info, demo):
+for verb in (train, sweep, evaluate, compare, join, mine_negatives, index, search, encode, info, demo):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
 

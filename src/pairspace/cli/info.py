@@ -48,7 +48,7 @@ def _space(path: Path) -> dict[str, Any]:
             "encoder": part.name,
             "layers": " + ".join(" ".join(branch.layers) for branch in part.branches),
             "features": sum(sum(branch.blocks) for branch in part.branches),
-            "projector": " + ".join(branch.projector.kind for branch in part.branches),
+            "projector": " + ".join(branch.projector.title for branch in part.branches),
             "parameters": sum(p.numel() for branch in part.branches for p in branch.projector.parameters()),
         }
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -8,6 +8,7 @@ from typing import Any
 from pairspace.errors import PairspaceError
 from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.linear import LinearProjector
+from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
 
@@ -21,7 +22,7 @@ _KINDS: dict[str, type[Projector]] = {
 
 
 def projector_kinds() -> tuple[str, ...]:
-    """The names `create_projector` knows."""
+    """The names that a user may choose from."""
     return tuple(_KINDS)
 
 
@@ -29,7 +30,7 @@ def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **opti
     """Build a projector.
 
     Args:
-        kind: one of `projector_kinds()`.
+        kind: one of `projector_kinds()`, or "placed" with the settings of an `inner` one and an `offset`.
         blocks: dimension of each layer's block in the features; the last layer stands at the end.
         dimension: of the space.
         **options: what that kind takes besides.
@@ -37,6 +38,8 @@ def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **opti
     Raises:
         PairspaceError: the kind is unknown.
     """
+    if kind == PlacedProjector.kind:
+        return PlacedProjector(blocks, dimension, inner=create_projector(**options["inner"]), offset=options["offset"])
     if kind not in _KINDS:
         raise PairspaceError(f"unknown projector '{kind}': choose one of {', '.join(_KINDS)}")
     return _KINDS[kind](blocks, dimension, **options)

@@ -24,6 +24,11 @@ class Projector(nn.Module):
         super().__init__()
         self.blocks, self.dimension = tuple(blocks), dimension
 
+    @property
+    def title(self) -> str:
+        """What it does, in a word."""
+        return self.kind
+
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""
         return {"kind": self.kind, "blocks": list(self.blocks), "dimension": self.dimension}

@@ -88,7 +88,7 @@ def _sides(space: Space) -> str:
         for branch in space.part(side).branches:
             encoder = branch.encoder
             row = [side, role, encoder.name.removesuffix(TRAINED), _trained(space, branch), ", ".join(branch.layers)]
-            lines.append("| " + " | ".join([*row, branch.projector.kind, str(encoder.max_length or "all")]) + " |")
+            lines.append("| " + " | ".join([*row, branch.projector.title, str(encoder.max_length or "all")]) + " |")
     return "\n".join(lines)
 
 
@@ -99,6 +99,8 @@ def _trained(space: Space, branch: Branch) -> str:
         return "no"
     if branch.encoder.from_nothing:
         return "from nothing"
+    if "joined" in space.record:
+        return "yes"
     if options.get("lora"):
         return f"low-rank adapters of rank {options['lora']}"
     blocks = options.get("train_blocks")
@@ -132,6 +134,8 @@ def _training(space: Space) -> list[str]:
         return ["Nothing was trained: the vectors are the encoder's own."]
     if not record:
         return ["Trained; how was not recorded."]
+    if "joined" in record:
+        return [f"Joined from spaces that were trained apart: {', '.join(record['joined'])}."]
     options = record["options"]
     source = ", ".join(Path(name).name for name in record["source"].split(", "))  # not where it lay on that machine
     data = f"- Data: {record['pairs']:,} pairs of {source}; {record['validation_pairs']:,} more were held out."

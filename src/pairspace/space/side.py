@@ -78,7 +78,7 @@ class Side:
     branches: tuple[Branch, ...]
 
     def __str__(self) -> str:
-        parts = (f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.kind}" for b in self.branches)
+        parts = (f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.title}" for b in self.branches)
         return " + ".join(parts)
 
     @property
