@@ -35,7 +35,7 @@ SYSTEMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space i
         {"encoder": "transformer:128", "shared_encoder": True, "max_length": 64},
         {"epochs": 10, "batch_size": 1024},
     ),
-    "last blocks, then linear and bag": ({"encoder": "minilm+static", "shared_encoder": True}, {}),
+    "last blocks, and linear and bag": ({"encoder": "minilm+static", "shared_encoder": True}, {}),
     "MiniLM fine-tuned": ({"shared_encoder": True, "layers": "last"}, {"train_encoders": BOTH, "epochs": 1}),
 }
 
@@ -67,7 +67,6 @@ def run(name: str, train: ps.Pairs, test: ps.Pairs) -> dict[str, Any]:
         cache, before = ps.FeatureCache(folder), (0.0, 0.0)
         if name.startswith("last blocks"):
             tuned, *before = tune(train, cache)
-            kind = kind | {"encoder": f"{tuned.part('title').encoder.folder}+static"}
         space = ps.Space.create(BOTH, **{"encoder": "minilm"} | kind, cache=cache)
         began = time.perf_counter()
         if "train_encoders" not in options:
@@ -78,6 +77,8 @@ def run(name: str, train: ps.Pairs, test: ps.Pairs) -> dict[str, Any]:
         encoding, began, processor = time.perf_counter() - began, time.perf_counter(), time.process_time()
         history = space.fit(train, validation=0.05, progress=False, **options)
         training = time.perf_counter() - began if len(history.records) > 1 else 0.0
+        if name.startswith("last blocks"):
+            space = ps.join_spaces([space, tuned])
         sides = iter(BOTH)
         found = scores(lambda texts: space.encode(texts, side=next(sides), progress=False), test)
     seconds = {"encoding": round(before[0] + encoding, 1), "training": round(before[1] + training, 1)}

@@ -243,3 +243,25 @@ def test_too_few_pairs_to_spare_any_are_noted():
     assert notes == ["no validation split of memory: too few pairs to spare any"]
     one_group = Pairs.from_columns({"title": list("abcdefghij"), "body": list("klmnopqrst")}, group=["g"] * 10)
     assert "all of them belong together" in hold_out([one_group], 0.2, 0, SIDES)[2][0]
+
+
+RUSSIAN = [
+    f"{one} и {two}" for one in ("шахматы", "музыка", "файлы") for two in ("игра", "карты", "компьютер", "друзья")
+]
+
+
+def test_a_vocabulary_of_the_other_sides_language_is_noted(create, shuffled, tmp_path):
+    english = create("static:16", shared_encoder=True)
+    english.fit(shuffled, **FIT)
+    encoders(english)[0].save(tmp_path / "bag")
+    pairs = Pairs.from_columns({"title": [f"play game {n}" for n in range(12)], "body": RUSSIAN})
+    history = create(str(tmp_path / "bag"), projector="linear").fit(pairs, **FIT)
+    said = [note for note in history.notes if "vocabulary" in note]
+    assert len(said) == 1 and "does not fit the body texts (1.1 bytes a token)" in said[0]
+    history = create().fit(pairs, **FIT)
+    assert any("does not fit the body texts" in note and "of the tokens unknown" in note for note in history.notes)
+
+
+def test_a_vocabulary_that_fits_is_not_noted(create, shuffled, tmp_path):
+    for encoder in (None, "static:16"):
+        assert not any("vocabulary" in note for note in create(encoder).fit(shuffled, **FIT).notes)

@@ -36,7 +36,7 @@ class Tokens:
             rest = [] if self._fast.normalizer is None else [self._fast.normalizer]
             self._fast.normalizer = normalizers.Sequence([normalizers.Lowercase(), *rest])
         self.max_length, self.prompt = max_length, prompt
-        self.pad = int(tokenizer.pad_token_id or 0)
+        self.pad, self.unknown = int(tokenizer.pad_token_id or 0), tokenizer.unk_token_id
         self.pad_left = tokenizer.padding_side == "left"
         self._cut_left = tokenizer.truncation_side == "left"
         specials = self._fast.encode("a").special_tokens_mask

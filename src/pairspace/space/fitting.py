@@ -23,7 +23,7 @@ from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Temperature
 from pairspace.projectors import align
 from pairspace.space.building import from_nothing
-from pairspace.space.preparing import begin_encoders, choose_trained, hold_out, keep_trained
+from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
 from pairspace.training import (
@@ -86,6 +86,7 @@ def fit(
         for branch, encoder, trains in before:
             branch.encoder, branch.trains = encoder, trains
         raise
+    notes += describe_vocabularies(space, data.items)
     begin_encoders(space, parts, chosen.seed)
     history = run.train(teacher=teacher, checkpoint=checkpoint, resume=resume)
     history.notes = notes + history.notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from pairspace.data import Pairs
@@ -15,8 +16,10 @@ from pairspace.space.reading import check_types
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["begin_encoders", "choose_trained", "hold_out", "keep_trained"]
+__all__ = ["begin_encoders", "choose_trained", "describe_vocabularies", "hold_out", "keep_trained"]
 
+SAMPLE = 256  # texts that a vocabulary is tried on
+SHORT, UNKNOWN = 1.5, 0.2  # bytes a token below which, share of unknown tokens above which it is of other texts
 HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them against each other every epoch
 
 
@@ -99,6 +102,33 @@ def choose_trained(space: Space, sides: Sequence[str]) -> None:
                     made[key] = own_encoder(branch.encoder, side)
                 branch.encoder = made[key]
             branch.trains = True
+
+
+def describe_vocabularies(space: Space, items: Sequence[Any]) -> list[str]:
+    """Notes on encoders whose tokens do not fit the texts of their side, as if made for another side or language.
+
+    Args:
+        space: its encoders as they are; those that have no vocabulary yet will make a fitting one.
+        items: of the query side and the document side.
+    """
+    notes = []
+    for side, own in zip((space.query_side, space.document_side), items, strict=True):
+        rows = np.unique(np.linspace(0, len(own) - 1, SAMPLE).astype(np.int64))
+        for branch in space.part(side).branches:
+            encoder = branch.encoder
+            if not getattr(encoder, "ready", False) or not pa.types.is_large_string(own.type):
+                continue
+            texts = own.take(pa.array(rows)).to_pylist()
+            ids, lengths = encoder.tokens(texts)
+            size = sum(len(text.encode()) for text in texts) / max(1, int(lengths.sum()))
+            unknown = float(np.mean(np.concatenate(ids) == getattr(encoder.tokens, "unknown", None)))
+            if size < SHORT or unknown > UNKNOWN:
+                what = f"{size:.1f} bytes a token" if size < SHORT else f"{unknown:.0%} of the tokens unknown"
+                notes.append(
+                    f"the vocabulary of {encoder.name} does not fit the {side} texts ({what}): was it made from the "
+                    "other side's, or for another language?"
+                )
+    return notes
 
 
 def begin_encoders(space: Space, parts: Sequence[Pairs], seed: int) -> None:
