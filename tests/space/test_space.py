@@ -160,7 +160,7 @@ def test_features_of_your_own_follow_their_rows_through_splits(tmp_path):
         ("a", "b"), encoder={s: str(tmp_path / f"{n}.npy") for s, n in (("a", "left"), ("b", "right"))}
     )
     space.fit(train, epochs=1, batch_size=32, learning_rate=1e-6, validation=None)
-    a, b = (space.encode(space.items(test, side), side=side) for side in ("a", "b"))
+    a, b = (space.encode(space.part(side).items(test, side), side=side) for side in ("a", "b"))
     assert (space.similarity(a, b).argmax(1) == np.arange(len(test))).mean() == 1.0  # the planted rotation was found
 
 

@@ -133,7 +133,7 @@ def _check_documents(corpus: Corpus, right: Qrels) -> None:
 def _pair_items(space: Any, pairs: Pairs, side: str) -> Items:
     distinct, codes = pairs.unique(side)
     first = np.unique(codes, return_index=True)[1]
-    items = space.items(pairs, side).take(pa.array(first))
+    items = space.part(side).items(pairs, side).take(pa.array(first))
     readable = pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type)
     name = "-".join(side.split())
     ids = tuple(f"{name}-{number}" for number in range(len(distinct)))

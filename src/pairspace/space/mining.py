@@ -57,7 +57,9 @@ def find_negatives(
             raise SpaceError(f"the pairs have the sides {', '.join(pairs.sides)}, the space needs '{side}'")
         distinct, rows = pairs.unique(side)
         first = np.unique(rows, return_index=True)[1]
-        vectors.append(space.encode(space.items(pairs, side).take(pa.array(first)), side=side, progress=progress))
+        vectors.append(
+            space.encode(space.part(side).items(pairs, side).take(pa.array(first)), side=side, progress=progress)
+        )
         items.append(distinct)
         codes.append(rows)
     return mine_arrays(

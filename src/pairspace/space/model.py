@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
@@ -23,7 +22,7 @@ from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
 from pairspace.projectors import Projector
 from pairspace.space.building import Plan, build_sides, start_where_related
-from pairspace.space.side import Branch, Side, fingerprint, project
+from pairspace.space.side import Side, fingerprint, project
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -186,10 +185,6 @@ class Space:
             raise SpaceError(f"no side '{side}' in this space: it has {', '.join(self.sides)}")
         return self._parts[side]
 
-    def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
-        """What a side's encoder wants of these pairs: its items, or the rows or ids that features are filed under."""
-        return self.part(side).items(pairs, side)
-
     def features(
         self, items: Any, side: str, *, start: bool = False, cache: bool = True, progress: bool | None = None
     ) -> Features | JoinedFeatures:
@@ -204,7 +199,7 @@ class Space:
         """
         part = self.part(side)
         kept = self.cache if cache else None
-        branches = self._starting(part, side) if start else part.branches
+        branches = part.starting_or_refuse(side) if start else part.branches
         found = [branch.features(items, cache=kept, start=start, progress=progress) for branch in branches]
         return found[0] if len(found) == 1 else JoinedFeatures(found)
 
@@ -212,11 +207,6 @@ class Space:
     def has_start(self) -> bool:
         """True if the encoders as they were before any training are at hand, so that a report can show them."""
         return self.started and all(part.starting() for part in self._parts.values())
-
-    def _starting(self, part: Side, side: str) -> Sequence[Branch]:
-        if not part.starting():
-            raise SpaceError(f"side '{side}' has no encoder that came with weights: before training there is nothing")
-        return part.starting()
 
     def fit(
         self,
@@ -399,7 +389,7 @@ class Space:
                 "projector='identity' if they do"
             )
         if start:
-            return [branch.start for branch in self._starting(part, side)]
+            return [branch.start for branch in part.starting_or_refuse(side)]
         return [branch.projector for branch in part.branches]
 
     def __repr__(self) -> str:

@@ -146,7 +146,7 @@ def _filed(space: Space, side: str) -> bool:
 def _by_file(space: Space, parts: Sequence[Pairs], side: str, code: np.ndarray) -> pa.Array:
     """Each distinct item as the side's encoders want it: for features that are filed, the row or id."""
     first = np.unique(code, return_index=True)[1]
-    filed = pa.chunked_array([chunk for pairs in parts for chunk in space.items(pairs, side).chunks])
+    filed = pa.chunked_array([chunk for pairs in parts for chunk in space.part(side).items(pairs, side).chunks])
     return filed.take(pa.array(first)).combine_chunks()
 
 

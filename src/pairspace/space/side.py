@@ -100,6 +100,16 @@ class Side:
         """The branches that mean something before training: those of encoders that came with weights."""
         return tuple(branch for branch in self.branches if branch.origin is not None)
 
+    def starting_or_refuse(self, side: str) -> tuple[Branch, ...]:
+        """`starting`, of the side that is called so.
+
+        Raises:
+            SpaceError: there are none.
+        """
+        if found := self.starting():
+            return found
+        raise SpaceError(f"side '{side}' has no encoder that came with weights: before training there is nothing")
+
     @property
     def starts_equal(self) -> bool:
         """True if the features before training are the same as now: no encoder trained, none was added."""
