@@ -5,6 +5,7 @@ steps are timed one by one, in turns, and medians compared. The peer is measured
 without (as pairspace trains). Memory is the peak that one step of a batch adds in a fresh process.
 
     python -m benchmarks.tuning [--batch 64] [--steps 3] [--memory 256 1024 4096]
+    python -m benchmarks.tuning --ways
 """
 
 from __future__ import annotations
@@ -28,14 +29,34 @@ from pairspace.training.optimizer import make_optimizer
 from pairspace.training.step import Step
 
 
-def make_step(pairs: ps.Pairs, batch: int, chunk: int):
-    """A step of pairspace: both towers share one encoder, all of which trains."""
+def make_step(
+    pairs: ps.Pairs,
+    batch: int,
+    chunk: int,
+    *,
+    blocks: int | None = None,
+    cache: ps.FeatureCache | None = None,
+    bf16: bool = False,
+    compiled: bool = False,
+):
+    """A step of pairspace: both towers share one encoder, all of which trains unless `blocks` says how much.
+
+    With a cache the blocks that do not train are read from it as token states.
+    """
     encoder = ps.load_encoder("minilm", device="cpu")
-    module = encoder.training_module()
+    module = encoder.training_module(blocks=blocks)
     towers, codes = [], []
     for side in ("title", "body"):
         items, code = pairs.unique(side)
-        towers.append(Tower([LiveBranch(encoder, ("last",), items.to_pylist(), torch.nn.Identity(), module)]))
+        states = None
+        if cache is not None:
+            layer = encoder.states_layer(blocks, ("last",), items.slice(0, 8).to_pylist())
+            states = cache.token_states(encoder, items, layer, progress=False)
+        texts, nothing = items.to_pylist(), torch.nn.Identity()
+        branch = LiveBranch(encoder, ("last",), texts, nothing, module, states=states, bf16=bf16)
+        if compiled:
+            branch.encoder_module = torch.compile(module, dynamic=True)
+        towers.append(Tower([branch]))
         codes.append(code)
     objective, options = InfoNce(Temperature(0.05)), TrainingOptions(batch_size=batch, chunk_size=chunk)
     step = Step((towers[0], towers[1]), objective, Examples(*codes), options, Processes())
@@ -86,6 +107,27 @@ def peer_seconds(pairs: ps.Pairs, batch: int, steps: int, *, dropout: bool) -> l
     return list(np.diff(ends))
 
 
+def ways(pairs: ps.Pairs, batch: int, steps: int) -> dict[str, list[float]]:
+    """Seconds of each step of other ways to train, in turns; the first step of each is left out."""
+    few = pairs.select(np.arange(batch * (steps + 1)))
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = {
+            "whole, fp32": {},
+            "whole, bf16 autocast": {"bf16": True},
+            "whole, torch.compile": {"compiled": True},
+            "last two blocks": {"blocks": 2},
+            "last two blocks over token states": {"blocks": 2, "cache": ps.FeatureCache(folder)},
+        }
+        runs = {name: make_step(few, batch, batch, **kind) for name, kind in kinds.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in kinds}
+        for number in range(steps + 1):
+            for name, run in runs.items():
+                began = time.perf_counter()
+                run(number)
+                seconds[name].append(time.perf_counter() - began)
+    return {name: found[1:] for name, found in seconds.items()}
+
+
 def step_memory(batch: int, chunk: int) -> float:
     """GiB that a step adds to the peak after a step of one chunk; to be called in a fresh process."""
     pairs = read(6000, 100)[0]
@@ -101,12 +143,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--chunk", type=int, default=64)
     parser.add_argument("--memory", type=int, nargs="*", default=[256, 1024, 4096])
+    parser.add_argument("--ways", action="store_true", help="instead, compare ways to train, without the peer")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
         print(step_memory(arguments.memory_of, arguments.chunk))
         return
     pairs = read(6000, 100)[0]
+    if arguments.ways:
+        for name, seconds in ways(pairs, arguments.batch, arguments.steps).items():
+            rate = arguments.batch / statistics.median(seconds)
+            print(f"{name}: {rate:.2f} pairs/s, steps {[round(s, 2) for s in seconds]}")
+        return
     if arguments.steps:
         run, ours = make_step(pairs, arguments.batch, arguments.batch), []
         theirs: dict[bool, list[float]] = {True: [], False: []}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pairspace.encoders import load_encoder, resolve_layers, transformer
+from pairspace.encoders.engines import agrees
 from pairspace.encoders.protocol import Encoder
 from pairspace.errors import EncoderError
 
@@ -155,6 +156,26 @@ def test_an_engine_that_does_not_agree_is_not_used(plain_folder, texts, monkeypa
     assert "not used" in caplog.text
     expected = load_encoder(plain_folder, precision="fp32").encode(texts, ["1", "last"]).vectors
     np.testing.assert_allclose(found["1"], expected["1"], atol=1e-6)
+
+
+def test_an_engine_that_gives_nan_does_not_agree():
+    class Engine:
+        title = "made up"
+
+        def __init__(self, value):
+            self.value = value
+
+        def run(self, batches, layers, put):
+            for rows, ids, _ in batches:
+                put(rows, [np.full((len(rows), *self.value.shape), self.value) for _ in layers])
+
+    batches = [(np.arange(3), None, None)]
+    good, nan = np.array([1.0, 2.0]), np.array([np.nan, 2.0])
+    assert agrees(Engine(good), Engine(good), batches, ("last",), 0.99)
+    assert not agrees(Engine(nan), Engine(good), batches, ("last",), 0.99)
+    tokens, turned = np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[1.0, 2.0], [1.0, 0.0]])  # the second is padding
+    assert agrees(Engine(tokens), Engine(tokens), batches, ("1",), 0.99)
+    assert not agrees(Engine(turned), Engine(tokens), batches, ("1",), 0.99)
 
 
 def test_an_engine_that_cannot_be_made_is_no_failure(plain_folder, texts, monkeypatch, caplog):

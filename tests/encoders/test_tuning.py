@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    DebertaV2Config,
+    DebertaV2Model,
+    ModernBertConfig,
+    ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
+)
 
 from pairspace.encoders import load_encoder
+from pairspace.encoders import transformer as transformer_module
+from pairspace.encoders.device import has_openvino
 from pairspace.encoders.protocol import Encoder, Trainable
 from pairspace.encoders.tuning import TrainableText
 from pairspace.encoders.words import WordBag, word_weights, words_of_padded
@@ -88,7 +99,7 @@ def test_only_the_last_blocks_and_the_heads_train(encoder, texts, blocks):
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_blocks_over_token_states_are_those_of_the_whole_model(encoder, texts, blocks):
     module = encoder.training_module(blocks=blocks).train()
-    layer = encoder.states_layer(blocks, ("words", "last"))
+    layer = encoder.states_layer(blocks, ("words", "last"), texts)
     assert layer == str(3 - blocks)
     flat, lengths = encoder.token_states(texts, layer)
     ids, expected_lengths = encoder.tokens(texts)
@@ -108,9 +119,72 @@ def test_blocks_over_token_states_are_those_of_the_whole_model(encoder, texts, b
         torch.testing.assert_close(one, other, atol=3e-3, rtol=1e-2)  # the states are float16
 
 
-def test_where_token_states_are_not_enough(encoder):
-    assert encoder.states_layer(1, ("1", "last")) is None  # the model would have to be run for block 1
-    assert encoder.states_layer(3, ("last",)) is None  # no block stays as it is
+def test_where_token_states_are_not_enough(encoder, texts):
+    assert encoder.states_layer(1, ("1", "last"), texts) is None  # the model would have to be run for block 1
+    assert encoder.states_layer(3, ("last",), texts) is None  # no block stays as it is
+
+
+def make_model(name, folder):
+    """One whose blocks differ in their attention and turn places, it padded on the left, and one that gives tuples."""
+    size = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+    size |= {"intermediate_size": 64, "pad_token_id": 0}
+    torch.manual_seed(0)
+    if name == "tuples":
+        model = MPNetModel(MPNetConfig(max_position_embeddings=32, **size))
+    elif name == "more":
+        model = DebertaV2Model(DebertaV2Config(max_position_embeddings=32, **size))
+    else:
+        ends = dict.fromkeys(("eos_token_id", "bos_token_id", "cls_token_id", "sep_token_id"), 3)
+        model = ModernBertModel(ModernBertConfig(**size, **ends))
+    model.save_pretrained(folder)
+    if name == "left":
+        path = folder / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": "left"}))
+    return load_encoder(folder, device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize("name", ["modern", "left", "tuples"])
+def test_token_states_of_other_kinds_of_models(name, texts, transformer):
+    encoder = make_model(name, transformer(name))
+    assert encoder.states_layer(1, ("last",), texts) == "2"
+    flat, _ = encoder.token_states(texts, "2")
+    ids, _ = encoder.tokens(texts)
+    inputs, mask = encoder.collate(ids)
+    states = torch.zeros(*mask.shape, 32)
+    states[mask.bool()] = torch.from_numpy(flat).float()
+    module = encoder.training_module(blocks=1)
+    torch.testing.assert_close(
+        module(inputs, mask, ("last",), states=states)[0], module(inputs, mask, ("last",))[0], atol=3e-3, rtol=1e-2
+    )
+
+
+def test_a_model_whose_blocks_hand_on_more_than_states_is_run_whole(texts, transformer, caplog):
+    encoder = make_model("more", transformer("more"))
+    assert encoder.states_layer(1, ("last",), texts) is None
+    assert encoder.states_layer(1, ("last",), texts) is None
+    assert caplog.text.count("its lower blocks are run in every step, as token states do not serve (") == 1
+    module = encoder.training_module(blocks=1)  # and its own blocks are in their places again
+    inputs, mask = encoder.collate(encoder.tokens(texts)[0])
+    expected = encoder.encode(texts, ["last"]).vectors["last"]
+    np.testing.assert_allclose(module(inputs, mask, ("last",))[0].detach().numpy(), expected, atol=1e-5)
+
+
+def test_two_pooling_modes_do_not_widen_token_states(texts, sentence_model):
+    folder = sentence_model("two", pooling={"pooling_mode": ["cls", "mean"]})
+    encoder = load_encoder(folder, device="cpu", precision="fp32")
+    assert encoder.dimensions["last"] == 64
+    assert encoder.token_states(texts, "2")[0].shape[1] == encoder.width == 32
+    assert encoder.states_layer(1, ("last",), texts) == "2"
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+def test_token_states_of_the_quicker_engine(texts, plain_folder, monkeypatch):
+    monkeypatch.setattr(transformer_module, "_WORTH", 0)
+    exact = load_encoder(plain_folder, device="cpu", precision="fp32")
+    quick = load_encoder(plain_folder, device="cpu")
+    flat, _ = quick.token_states(texts, "2")
+    assert quick.engine.startswith("openvino")
+    np.testing.assert_allclose(flat, exact.token_states(texts, "2")[0], atol=0.05)
 
 
 @pytest.mark.parametrize("blocks", [4, 99])

@@ -21,7 +21,7 @@ def small_blocks(monkeypatch):
 def encoder(fake):
     """A token's state tells its text and its place; five tokens at most are kept."""
     fake.max_length, fake.dtype = 5, "float16"
-    fake.texts = []
+    fake.texts, fake.width = [], 4
 
     def token_states(texts, layer):
         fake.texts += texts
@@ -54,7 +54,8 @@ def test_the_second_run_computes_only_what_is_new(encoder, tmp_path):
     again = FeatureCache(tmp_path).token_states(encoder, pa.array(["new one", *TEXTS]), "0")
     assert encoder.texts == ["new one"]
     np.testing.assert_array_equal(again.take(np.array([0, 7])), np.concatenate([state("new one"), state(TEXTS[6])]))
-    assert {entry.layer for entry in FeatureCache(tmp_path).info()} == {"tokens-0"}
+    (entry,) = FeatureCache(tmp_path).info()
+    assert (entry.layer, entry.rows, entry.dimension) == ("tokens-0", len(set(TEXTS)) + 1, 4)
 
 
 def test_states_and_features_of_a_layer_do_not_meet(encoder, tmp_path):
@@ -86,9 +87,25 @@ def test_a_state_that_is_not_finite_names_its_item(encoder, tmp_path):
         return states, lengths
 
     encoder.token_states = broken
-    with pytest.raises(FeatureError, match="the features of item 30 have NaN"):
+    with pytest.raises(FeatureError, match="the token states of item 30 are not finite in float16"):
         FeatureCache(tmp_path).token_states(encoder, TEXTS, "0")
 
 
 def test_no_items(encoder, tmp_path):
     assert len(FeatureCache(tmp_path).token_states(encoder, [], "0")) == 0
+
+
+def test_an_encoder_that_reads_all_tokens(encoder, tmp_path):
+    encoder.max_length = None
+    encoder.token_states = lambda texts, layer: (
+        np.concatenate([np.full((len(text.split()), 4), len(text), np.float16) for text in texts]),
+        np.array([len(text.split()) for text in texts], np.int32),
+    )
+    states = FeatureCache(tmp_path).token_states(encoder, TEXTS, "0")
+    np.testing.assert_array_equal(states.counts, [len(text.split()) for text in TEXTS])
+
+
+def test_room_is_below_the_limit_and_on_the_disk(tmp_path):
+    store = FeatureCache(tmp_path / "not" / "yet", limit=1000)
+    assert store.has_room(1000) and not store.has_room(1001)
+    assert FeatureCache(tmp_path).has_room(1) and not FeatureCache(tmp_path).has_room(1 << 60)

@@ -70,3 +70,11 @@ def test_a_place_that_does_not_fit(dimension, offset):
     inner = create_projector("linear", blocks=[4], dimension=3).settings()
     with pytest.raises(ShapeError, match="3 dimensions do not fit"):
         create_projector("placed", blocks=[4], dimension=dimension, inner=inner, offset=offset)
+
+
+def test_a_place_for_a_projector_of_other_blocks():
+    inner = create_projector("linear", blocks=[4], dimension=3).settings()
+    with pytest.raises(ShapeError, match=r"takes blocks of \(4,\), not of \(5,\)"):
+        create_projector("placed", blocks=[5], dimension=8, inner=inner, offset=0)
+    with pytest.raises(PairspaceError, match="unknown projector 'placed': choose one of identity, linear, residual"):
+        create_projector("placed", blocks=[5], dimension=8)

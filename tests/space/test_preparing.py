@@ -263,5 +263,8 @@ def test_a_vocabulary_of_the_other_sides_language_is_noted(create, shuffled, tmp
 
 
 def test_a_vocabulary_that_fits_is_not_noted(create, shuffled, tmp_path):
-    for encoder in (None, "static:16"):
-        assert not any("vocabulary" in note for note in create(encoder).fit(shuffled, **FIT).notes)
+    short = Pairs.from_columns({"title": ["play", "files", "music"] * 5, "body": ["chess", "game", "cards"] * 5})
+    for encoder, prompt in ((None, ""), ("static:16", ""), (None, "play chess against the computer for friends: ")):
+        for pairs in (shuffled, short):
+            notes = create(encoder, prompt=prompt).fit(pairs, **FIT).notes
+            assert not any("vocabulary" in note for note in notes)

@@ -7,14 +7,13 @@ change later. Inner layers get the model's own pooling; "last" is the model's re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from pairspace.encoders.pooling import pool
 
-__all__ = ["TOKENS", "DenseHead", "TextModule", "UnitLength"]
-
-TOKENS = "tokens-"  # before the name of a layer whose states are not pooled
+__all__ = ["DenseHead", "TextModule", "TokenModule", "UnitLength", "block_stack"]
 
 
 class DenseHead(nn.Module):
@@ -67,21 +66,63 @@ class TextModule(nn.Module):
         Args:
             input_ids: (batch, tokens).
             attention_mask: (batch, tokens).
-            layers: "0" for the embeddings, "1" and on for what that block gave, "last" for the model's output; and
-                `TOKENS + "1"` for its states of the single tokens.
+            layers: "0" for the embeddings, "1" and on for what that block gave, "last" for the model's output.
 
         Returns:
-            One float tensor for each of `layers`, in their order: (batch, dim of the layer); of token states
-            (batch, tokens, dim), zero where there is none.
+            One float tensor (batch, dim of the layer) for each of `layers`, in their order.
         """
         inner = any(layer != "last" for layer in layers)
         out = self.transformer(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=inner)
-        found = []
-        for layer in layers:
-            states = out.last_hidden_state if layer == "last" else out.hidden_states[int(layer.removeprefix(TOKENS))]
-            if layer.startswith(TOKENS):
-                found.append(states * attention_mask[:, :, None].to(states.dtype))
-                continue
-            pooled = pool(states, attention_mask, self.modes, skip=self.skip)
-            found.append(self.heads(pooled) if layer == "last" else pooled)
-        return tuple(found)
+        states = {
+            layer: out.last_hidden_state if layer == "last" else out.hidden_states[int(layer)] for layer in layers
+        }
+        pooled = {layer: pool(state, attention_mask, self.modes, skip=self.skip) for layer, state in states.items()}
+        return tuple(self.heads(pooled[layer]) if layer == "last" else pooled[layer] for layer in layers)
+
+
+class TokenModule(nn.Module):
+    """Token ids in, the states of single tokens after a block out; the blocks above it are not run.
+
+    Args:
+        transformer: a transformers model with a stack of blocks.
+    """
+
+    def __init__(self, transformer: nn.Module) -> None:
+        super().__init__()
+        self.transformer = transformer
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[str]) -> tuple[Tensor]:
+        """Run the model up to a block.
+
+        Args:
+            input_ids: (batch, tokens).
+            attention_mask: (batch, tokens).
+            layers: the name of one block, "1" and on.
+
+        Returns:
+            One float tensor (batch, tokens, width), zero where there is padding.
+        """
+        (layer,) = layers
+        hook = block_stack(self.transformer)[int(layer) - 1].register_forward_hook(_stop)
+        try:
+            self.transformer(input_ids=input_ids, attention_mask=attention_mask)
+        except _Reached as reached:
+            return (reached.states.masked_fill(attention_mask[:, :, None] == 0, 0.0),)
+        finally:
+            hook.remove()
+        raise RuntimeError(f"block {layer} was not run")
+
+
+class _Reached(Exception):
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
+def _stop(_: nn.Module, __: Any, output: Any) -> None:
+    raise _Reached(output[0] if isinstance(output, tuple) else output)
+
+
+def block_stack(transformer: nn.Module) -> nn.ModuleList:
+    """Of all lists of equal modules in a model the longest: its stack of blocks."""
+    stacks = [part for part in transformer.modules() if isinstance(part, nn.ModuleList)]
+    return max(stacks, key=len, default=nn.ModuleList())

@@ -127,14 +127,6 @@ class FromNothing(ABC):
         """The module itself, all of which trains: there is nothing pretrained to spare."""
         return self.module
 
-    def states_layer(self, blocks: int, layers: Sequence[str]) -> str | None:
-        """None: all of it trains."""
-        return None
-
-    def token_states(self, texts: Sequence[str], layer: str) -> tuple[np.ndarray, np.ndarray]:
-        """There are none, see `states_layer`."""
-        raise EncoderError(f"{self.name} has no block that stays as it is")
-
     def after_training(self) -> FromNothing:
         """This encoder: its weights are where they were trained."""
         self.module.eval()

@@ -15,7 +15,7 @@ import numpy as np
 
 from pairspace.errors import EncoderError
 
-__all__ = ["SAVED", "WORDS", "Encoded", "Encoder", "Trainable", "resolve_layers", "spread"]
+__all__ = ["SAVED", "WORDS", "Encoded", "Encoder", "Layered", "Trainable", "resolve_layers", "spread"]
 
 SAVED = "pairspace_encoder.json"  # the file that `save` adds to a model folder, with the settings on this side
 WORDS = "words"  # the layer of weighted token embeddings, see words.py
@@ -99,9 +99,6 @@ class Encoder(Protocol):
 class Trainable(Encoder, Protocol):
     """An encoder whose weights training can change.
 
-    A training module of which only the last blocks train takes `states=` too: (batch, tokens, width) of the layer that
-    `states_layer` names, in place of all the blocks below.
-
     Attributes:
         from_nothing: it starts without weights and vocabulary, and has none before `begin`.
         ready: it can encode.
@@ -124,8 +121,39 @@ class Trainable(Encoder, Protocol):
         """Token ids of some texts to the tensors that the module takes."""
         ...
 
-    def states_layer(self, blocks: int, layers: Sequence[str]) -> str | None:
-        """The layer that the last `blocks` blocks start from, where its states are all they need to give `layers`."""
+    def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> Any:
+        """The torch module to train; called with `(*collated, layers)` it gives one (n, dim) tensor a layer."""
+        ...
+
+    def after_training(self) -> Encoder:
+        """The encoder with the weights that were learnt; its fingerprint is a new one."""
+        ...
+
+
+@runtime_checkable
+class Layered(Trainable, Protocol):
+    """A trainable encoder whose last blocks can be trained over the token states of the block below them.
+
+    Its training module then takes `states=` too, (batch, tokens, width), in place of running the blocks below.
+
+    Attributes:
+        width: of a token's state.
+    """
+
+    width: int
+
+    def states_layer(self, blocks: int, layers: Sequence[str], texts: Sequence[str]) -> str | None:
+        """The block whose token states are all that the last `blocks` blocks need to give `layers`.
+
+        Args:
+            blocks: how many train.
+            layers: that are wanted.
+            texts: some to try it on.
+
+        Returns:
+            The block's name among the layers; None where there is no such block, or this kind of model gives something
+            else from states than from texts, which is then logged.
+        """
         ...
 
     def token_states(self, texts: Sequence[str], layer: str) -> tuple[np.ndarray, np.ndarray]:
@@ -133,19 +161,11 @@ class Trainable(Encoder, Protocol):
 
         Args:
             texts: n of them.
-            layer: the block's name, as `states_layer` gives it.
+            layer: the block's name.
 
         Returns:
             float16 (tokens kept of all texts, width), one text after the other; int32 lengths (n,) before any cut.
         """
-        ...
-
-    def training_module(self, *, blocks: int | None = None, lora: int | None = None) -> Any:
-        """The torch module to train; called with `(*collated, layers)` it gives one (n, dim) tensor a layer."""
-        ...
-
-    def after_training(self) -> Encoder:
-        """The encoder with the weights that were learnt; its fingerprint is a new one."""
         ...
 
 

@@ -25,11 +25,11 @@ from pairspace.encoders.device import has_openvino, pick_device, pick_precision
 from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout, read_layout
-from pairspace.encoders.module import TOKENS, TextModule
+from pairspace.encoders.module import TextModule, TokenModule, block_stack
 from pairspace.encoders.protocol import SAVED, WORDS, Encoded
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
-from pairspace.encoders.tuning import TrainableText, block_stack
+from pairspace.encoders.tuning import TrainableText
 from pairspace.encoders.words import WordBag, word_weights
 from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
@@ -41,6 +41,7 @@ TRAINED = " (trained)"  # after the name of an encoder whose weights were change
 _log = logging.getLogger(__name__)
 _WORTH = 20_000  # tokens: about what torch encodes in the time that conversion takes (4 s for MiniLM on 2 cores)
 _CHUNK = 8192  # texts tokenised and sorted together
+_ALIKE = 0.999  # cosine of vectors from float16 token states to those of the whole model below which they are not used
 _LEAST = 0.9999  # cosine to torch fp32 below which an engine is not used
 
 
@@ -87,13 +88,15 @@ class TransformerEncoder:
         self._hf_tokenizer = _load(layout.transformer, "AutoTokenizer", trust_remote_code)
         self.max_length = _max_length(max_length, layout, self._hf_tokenizer, config)
         self.tokens = Tokens(self._hf_tokenizer, max_length=self.max_length, prompt=self.prompt, lower=layout.lower)
-        pooled = int(config.hidden_size) * len(layout.modes)
+        self.width = int(config.hidden_size)
+        pooled = self.width * len(layout.modes)
         self.layers: tuple[str, ...] = (WORDS, *map(str, range(int(config.num_hidden_layers) + 1)), "last")
         self.dimensions = dict.fromkeys(self.layers, pooled) | {"last": layout.output_dimension(pooled)}
         self.dimensions[WORDS] = int(getattr(config, "embedding_size", config.hidden_size))
         self.engine = "none yet"
         self._seen = 0
-        self._engines: dict[tuple[str, ...], Engine] = {}
+        self._engines: dict[tuple[bool, tuple[str, ...]], Engine] = {}
+        self._states_layers: dict[tuple[int, tuple[str, ...]], str | None] = {}
         self._training: TrainableText | None = None
         self.home: Any = None  # what keeps a temporary folder alive
 
@@ -162,27 +165,47 @@ class TransformerEncoder:
                     self.engine = engine.title
         return Encoded(vectors, lengths)
 
-    def states_layer(self, blocks: int, layers: Sequence[str]) -> str | None:
-        """See protocol.Trainable."""
+    def states_layer(self, blocks: int, layers: Sequence[str], texts: Sequence[str]) -> str | None:
+        """See protocol.Layered."""
+        key = blocks, tuple(layers)
+        if key not in self._states_layers:
+            self._states_layers[key] = self._try_states(*key, texts)
+        return self._states_layers[key]
+
+    def _try_states(self, blocks: int, layers: tuple[str, ...], texts: Sequence[str]) -> str | None:
         lower = len(block_stack(self.module.transformer)) - blocks
-        if lower < 1 or not {"last", WORDS}.issuperset(layers) or lower + blocks != len(self.layers) - 3:
+        if lower < 1 or not {"last", WORDS}.issuperset(layers):
             return None
-        return str(lower)
+        inputs, mask = (one.to(self.device) for one in self.collate(self.tokens(texts)[0]))
+        states = torch.zeros(*mask.shape, self.width, device=self.device)
+        try:
+            flat, _ = self.token_states(texts, str(lower))
+            states[mask.bool()] = torch.from_numpy(flat).to(self.device).float()
+            cosine = self.training_module(blocks=blocks).try_states(inputs, mask, states, layers)
+            why = "" if cosine > _ALIKE else f"least cosine to the whole model {cosine:.4f}"
+        except (TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            why = str(error).strip().split("\n")[0]
+        if why:
+            _log.warning(
+                "%s: its lower blocks are run in every step, as token states do not serve (%s)", self.name, why
+            )
+        return None if why else str(lower)
 
     def token_states(self, texts: Sequence[str], layer: str) -> tuple[np.ndarray, np.ndarray]:
-        """See protocol.Trainable."""
+        """See protocol.Layered."""
         ids, lengths = self.tokens(texts)
         ends = np.cumsum([0, *map(len, ids)])
-        states = np.empty((ends[-1], self.dimensions["0"]), self.dtype)
+        states = np.empty((ends[-1], self.width), self.dtype)
 
         def put(rows: np.ndarray, results: Sequence[np.ndarray]) -> None:
             for row, own in zip(rows, results[0], strict=True):
                 count = len(ids[row])
                 states[ends[row] : ends[row + 1]] = own[len(own) - count :] if self.tokens.pad_left else own[:count]
 
-        name = (TOKENS + layer,)
-        engine = self._pick(ids, name, total=len(ids))
-        engine.run(self._batches(ids, engine.tokens), name, put)
+        engine = self._pick(ids, (layer,), total=len(ids), tokens=True)
+        with np.errstate(over="ignore"):  # an infinite state is found where it is stored
+            engine.run(self._batches(ids, engine.tokens), (layer,), put)
+        self.engine = engine.title
         return states, lengths
 
     def split_passages(self, texts: Sequence[str], *, stride: int = 0) -> tuple[list[str], np.ndarray]:
@@ -257,39 +280,44 @@ class TransformerEncoder:
         for rows in batches(lengths, tokens=tokens):
             yield rows, *self.collate([ids[row] for row in rows])
 
-    def _pick(self, ids: Sequence[Sequence[int]], layers: tuple[str, ...], total: int) -> Engine:
-        """The engine for these layers: torch for little work, else the quickest that agrees with it."""
-        for covered, engine in self._engines.items():
-            if set(layers) <= set(covered):
+    def _pick(
+        self, ids: Sequence[Sequence[int]], layers: tuple[str, ...], total: int, *, tokens: bool = False
+    ) -> Engine:
+        """The engine for these layers: torch for little work, else the quickest that agrees with it.
+
+        Args:
+            ids: of some of the texts.
+            layers: to be had in one pass; of token states one alone.
+            total: how many texts there are.
+            tokens: the states of single tokens are wanted.
+        """
+        for (kind, covered), engine in self._engines.items():
+            if kind == tokens and set(layers) <= set(covered):
                 return engine
-        plain = TorchEngine(self.module, self.device)
-        tokens = sum(map(len, ids))
-        self._seen += tokens
-        if self._seen - tokens + tokens * total / max(1, len(ids)) < _WORTH:
+        module = TokenModule(self.module.transformer).eval() if tokens else self.module
+        plain, least = TorchEngine(module, self.device), _ALIKE if tokens else _LEAST
+        count = sum(map(len, ids))
+        self._seen += count
+        if self._seen - count + count * total / max(1, len(ids)) < _WORTH:
             return plain
         order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         some = [ids[row] for row in order[:: max(1, len(order) // 12)]]
         sample = list(self._batches(some, tokens=max(256, sum(map(len, some)) // 3)))
-        self._engines[layers] = next(
-            (
-                one
-                for one in map(self._try, self._candidates(layers))
-                if one and agrees_or_warns(one, plain, sample, layers)
-            ),
-            plain,
-        )
-        return self._engines[layers]
+        candidates = map(self._try, self._candidates(module, layers))
+        good = (one for one in candidates if one and agrees_or_warns(one, plain, sample, layers, least))
+        self._engines[tokens, layers] = next(good, plain)
+        return self._engines[tokens, layers]
 
-    def _candidates(self, layers: tuple[str, ...]) -> list[Callable[[], Engine]]:
+    def _candidates(self, module: TextModule | TokenModule, layers: tuple[str, ...]) -> list[Callable[[], Engine]]:
         bf16 = self.precision == "bf16"
         if self._asked == "fp32":
             return []
         if self.device.type == "cuda":
-            return [lambda: TorchEngine(self.module, self.device, bf16=True)] if bf16 else []
+            return [lambda: TorchEngine(module, self.device, bf16=True)] if bf16 else []
         if self.device.type != "cpu" or not has_openvino():
             return []
         kinds = (True, False) if bf16 else (False,)
-        return [lambda kind=kind: OpenVinoEngine(self.module, layers, bf16=kind) for kind in kinds]  # type: ignore[misc]
+        return [lambda kind=kind: OpenVinoEngine(module, layers, bf16=kind) for kind in kinds]  # type: ignore[misc]
 
     def _try(self, make: Callable[[], Engine]) -> Engine | None:
         try:
@@ -299,11 +327,13 @@ class TransformerEncoder:
             return None
 
 
-def agrees_or_warns(engine: Engine, plain: Engine, sample: Sequence[Batch], layers: tuple[str, ...]) -> bool:
+def agrees_or_warns(
+    engine: Engine, plain: Engine, sample: Sequence[Batch], layers: tuple[str, ...], least: float
+) -> bool:
     """`agrees`, and a warning where it does not."""
-    if agrees(engine, plain, sample, layers, _LEAST):
+    if agrees(engine, plain, sample, layers, least):
         return True
-    _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, _LEAST)
+    _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, least)
     return False
 
 
@@ -320,7 +350,7 @@ def _load(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any
     """One of transformers' Auto classes, quietly, from local files only, never from a pickle."""
     import transformers
 
-    own = {"use_safetensors": True, "attn_implementation": "sdpa", "dtype": torch.float32} if weights else {}
+    own = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
     with quiet():
         try:
             return getattr(transformers, kind).from_pretrained(

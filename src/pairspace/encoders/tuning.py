@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pairspace.encoders.module import TextModule
+from pairspace.encoders.module import TextModule, block_stack
 from pairspace.encoders.protocol import WORDS
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.words import words_of_padded
 from pairspace.errors import EncoderError
 
-__all__ = ["TrainableText", "block_stack"]
+__all__ = ["TrainableText"]
 
 
 class TrainableText(nn.Module):
@@ -45,6 +45,7 @@ class TrainableText(nn.Module):
         self.module, self.skip = module, skip
         self.register_buffer("weights", weights, persistent=False)
         self._adapted, self._blocks = lora is not None, blocks
+        self._in_tuples = False  # whether the model's blocks give their states in a tuple
         if lora is not None:
             module.requires_grad_(False)
             module.transformer = _adapt(module.transformer, lora)
@@ -87,6 +88,24 @@ class TrainableText(nn.Module):
             found[WORDS] = words_of_padded(input_ids, attention_mask, table, weights, skip=self.skip)
         return tuple(found[layer] for layer in layers)
 
+    @torch.inference_mode()
+    def try_states(self, input_ids: Tensor, attention_mask: Tensor, states: Tensor, layers: tuple[str, ...]) -> float:
+        """The least cosine of vectors made from `states` to those of the whole model; see `forward`.
+
+        Raises:
+            Exception: whatever a model raises whose blocks hand on more than their states.
+        """
+
+        def note(_: nn.Module, __: Any, output: Any) -> None:
+            self._in_tuples = isinstance(output, tuple)
+
+        hook = block_stack(self.module.transformer)[0].register_forward_hook(note)
+        whole = self(input_ids, attention_mask, layers)
+        hook.remove()
+        found = self(input_ids, attention_mask, layers, states=states)
+        a, b = torch.cat(whole, 1), torch.cat(found, 1)
+        return float(nn.functional.cosine_similarity(a, b).where(a.any(1) | b.any(1), 1.0).min())
+
     @contextmanager
     def _starting_from(self, states: Tensor | None) -> Iterator[None]:
         """The blocks that do not train are stood in for by their result; masks and places are still the model's own."""
@@ -97,7 +116,7 @@ class TrainableText(nn.Module):
         stack = block_stack(self.module.transformer)
         lower = list(stack[: len(stack) - self._blocks])
         for place, block in enumerate(lower):
-            stack[place] = _Given(states, block)
+            stack[place] = _Given((states,) if self._in_tuples else states, block)
         try:
             yield
         finally:
@@ -127,23 +146,16 @@ def _adapt(transformer: nn.Module, rank: int) -> nn.Module:
 class _Given(nn.Module):
     """A block whose result is known; what a model asks of its blocks beside that (their kind of attention) it has."""
 
-    def __init__(self, states: Tensor, block: nn.Module) -> None:
+    def __init__(self, result: Any, block: nn.Module) -> None:
         super().__init__()
-        self.__dict__.update(states=states, block=block)
+        self.__dict__.update(result=result, block=block)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["block"], name)
 
-    def forward(self, *_: Any, **__: Any) -> Tensor:
-        """The states (batch, tokens, width)."""
-        found: Tensor = self.states
-        return found
-
-
-def block_stack(transformer: nn.Module) -> nn.ModuleList:
-    """Of all lists of equal modules in a model the longest: its stack of blocks."""
-    stacks = [part for part in transformer.modules() if isinstance(part, nn.ModuleList)]
-    return max(stacks, key=len, default=nn.ModuleList())
+    def forward(self, *_: Any, **__: Any) -> Any:
+        """The states (batch, tokens, width), as the block would give them."""
+        return self.result
 
 
 def _last_blocks(transformer: nn.Module, count: int) -> list[nn.Module]:

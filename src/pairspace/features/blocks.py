@@ -33,16 +33,19 @@ class Layer:
     Args:
         folder: made at the first write.
         dimension, dtype: of a vector, as they are stored.
-        max_tokens: for a layer of token states: an item has as many vectors as tokens, but at most so many.
+        tokens: a layer of token states: an item has as many vectors as it has tokens.
+        max_tokens: but at most so many; None for no limit.
 
     Attributes:
         vectors: one memory-mapped array (rows, dimension) a block; of token states (tokens, dimension).
         starts: int64 (blocks + 1,), where each block's items begin among all.
     """
 
-    def __init__(self, folder: Path, *, dimension: int, dtype: str, max_tokens: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, dimension: int, dtype: str, tokens: bool = False, max_tokens: int | None = None
+    ) -> None:
         self.folder, self.dimension, self.dtype = folder, dimension, np.dtype(dtype)
-        self.max_tokens = max_tokens
+        self.tokens, self.max_tokens = tokens, max_tokens
         self._blocks: dict[str, Any] = {}
         self._sound: set[str] = set()
         self._broken: set[str] = set()
@@ -73,9 +76,10 @@ class Layer:
 
     def counts(self, lengths: np.ndarray) -> np.ndarray:
         """How many vectors items of these lengths have: int64 (n,)."""
-        if self.max_tokens is None:
+        if not self.tokens:
             return np.ones(len(lengths), np.int64)
-        return np.asarray(np.minimum(lengths, self.max_tokens), np.int64)
+        lengths = np.asarray(lengths, np.int64)
+        return lengths if self.max_tokens is None else np.minimum(lengths, self.max_tokens)
 
     def write(self, keys: np.ndarray, lengths: np.ndarray, vectors: np.ndarray) -> None:
         """Add a block.

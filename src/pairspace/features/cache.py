@@ -24,8 +24,8 @@ import numpy as np
 
 from pairspace.data.files import atomic_file
 from pairspace.encoders import Encoder
-from pairspace.encoders.protocol import Trainable
-from pairspace.errors import PairspaceError, StorageError
+from pairspace.encoders.protocol import Layered
+from pairspace.errors import FeatureError, PairspaceError, StorageError
 from pairspace.features.blocks import Layer, sweep
 from pairspace.features.features import Features, Stored, compute_features, take, unit_rows
 from pairspace.features.keys import content_keys, distinct
@@ -35,6 +35,7 @@ from pairspace.progress import progress_bar
 __all__ = ["CacheEntry", "FeatureCache", "default_cache_path"]
 
 _BLOCK = 2048
+_STATES = 1 << 29  # values of token states a block: numpy reads no record of 2 GiB
 _CARD = "encoder.json"
 
 
@@ -120,11 +121,11 @@ class FeatureCache:
         self._touch(home)
         return _joined(stores, keys, codes, encoder)
 
-    def token_states(self, encoder: Trainable, items: Any, layer: str, *, progress: bool | None = None) -> TokenStates:
+    def token_states(self, encoder: Layered, items: Any, layer: str, *, progress: bool | None = None) -> TokenStates:
         """The states of every token of these items after a block, computing only what the cache does not have.
 
         Args:
-            encoder: one that can be trained.
+            encoder: one with blocks.
             items: a sequence or Arrow array of texts; equal items are encoded once.
             layer: the block's name among the encoder's layers.
             progress: see `progress_bar`.
@@ -140,10 +141,16 @@ class FeatureCache:
         store = self._layer(home, encoder, layer, tokens=True)
         need = np.flatnonzero(store.find(keys) < 0)
         with progress_bar(f"token states of {encoder.name}", len(need), show=progress if len(need) else False) as bar:
-            for start in range(0, len(need), _BLOCK):
-                rows = need[start : start + _BLOCK]
+            step = max(1, min(_BLOCK, _STATES // (encoder.width * (encoder.max_length or 8192))))
+            for start in range(0, len(need), step):
+                rows = need[start : start + step]
                 states, lengths = encoder.token_states(take(items, first[rows]), layer)
-                unit_rows(states, names=np.repeat(first[rows], store.counts(lengths)), layer=layer)
+                if not (finite := np.isfinite(states).all(1)).all():
+                    item = np.repeat(first[rows], store.counts(lengths))[~finite][0]
+                    raise FeatureError(
+                        f"the token states of item {item} are not finite in float16: look at the item, or run the "
+                        "whole encoder in every step (no cache)"
+                    )
                 _make(store.folder)
                 self._card(home, encoder)
                 _guarded(store, keys[rows], lengths, states)
@@ -187,8 +194,9 @@ class FeatureCache:
         if found is None or not found.folder.is_dir():
             folder = home / name
             sweep(folder)
-            limit = encoder.max_length if tokens else None
-            found = Layer(folder, dimension=encoder.dimensions[layer], dtype=encoder.dtype, max_tokens=limit)
+            width: Any = encoder.width if tokens else encoder.dimensions[layer]  # type: ignore[attr-defined]
+            limit = encoder.max_length
+            found = Layer(folder, dimension=width, dtype=encoder.dtype, tokens=tokens, max_tokens=limit)
             self._open[home.name, name] = found
         found.refresh()
         return found
@@ -204,6 +212,12 @@ class FeatureCache:
             os.utime(home / _CARD)
         except OSError:
             return  # nothing there yet, or a cache that may only be read
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more fit below the limit and leave a tenth of the disk's free space free."""
+        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        limit = self.limit
+        return size < 0.9 * shutil.disk_usage(there).free and (limit is None or size <= limit)
 
     def info(self) -> list[CacheEntry]:
         """What is in the cache, the most recently used first."""
@@ -307,8 +321,8 @@ def _shape(folder: Path) -> tuple[int, int]:
     rows = dimension = 0
     for path in folder.glob("block-*.npy"):
         try:
-            vectors = np.load(path, mmap_mode="r", allow_pickle=False)["vectors"]
-            rows, dimension = rows + vectors.shape[0], vectors.shape[1]
+            record = np.load(path, mmap_mode="r", allow_pickle=False)
+            rows, dimension = rows + len(record["keys"]), record["vectors"].shape[1]
         except Exception:
             continue  # damaged: noticed and removed when it is next used
     return rows, dimension

@@ -38,7 +38,7 @@ def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **opti
     Raises:
         PairspaceError: the kind is unknown.
     """
-    if kind == PlacedProjector.kind:
+    if kind == PlacedProjector.kind and "inner" in options:
         return PlacedProjector(blocks, dimension, inner=create_projector(**options["inner"]), offset=options["offset"])
     if kind not in _KINDS:
         raise PairspaceError(f"unknown projector '{kind}': choose one of {', '.join(_KINDS)}")

@@ -2,8 +2,7 @@
 
     y = [0, ..., 0, P(x), 0, ..., 0]
 
-So the vectors of spaces that were trained apart lie beside each other when they are joined, and none disturbs another:
-the product of two joined vectors is the sum of the spaces' own products.
+So the vectors of spaces that were trained apart lie beside each other when they are joined, and none disturbs another.
 """
 
 from __future__ import annotations
@@ -34,7 +33,9 @@ class PlacedProjector(Projector):
 
     def __init__(self, blocks: Sequence[int], dimension: int, *, inner: Projector, offset: int) -> None:
         super().__init__(blocks, dimension)
-        if inner.blocks != self.blocks or not 0 <= offset <= dimension - inner.dimension:
+        if inner.blocks != self.blocks:
+            raise ShapeError(f"the projector inside takes blocks of {inner.blocks}, not of {self.blocks}")
+        if not 0 <= offset <= dimension - inner.dimension:
             raise ShapeError(
                 f"{inner.dimension} dimensions do not fit from number {offset} on into a space of {dimension}"
             )

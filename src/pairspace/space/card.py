@@ -130,12 +130,12 @@ def _use(space: Space, where: str) -> list[str]:
 
 def _training(space: Space) -> list[str]:
     record = space.record
+    if "joined" in record:
+        return [f"Joined from spaces that were trained apart: {', '.join(record['joined'])}."]
     if not space.trained:
         return ["Nothing was trained: the vectors are the encoder's own."]
     if not record:
         return ["Trained; how was not recorded."]
-    if "joined" in record:
-        return [f"Joined from spaces that were trained apart: {', '.join(record['joined'])}."]
     options = record["options"]
     source = ", ".join(Path(name).name for name in record["source"].split(", "))  # not where it lay on that machine
     data = f"- Data: {record['pairs']:,} pairs of {source}; {record['validation_pairs']:,} more were held out."

@@ -7,6 +7,7 @@ An encoder that trains is run on token ids; all others give their features from 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
+from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
 from pairspace.neighbours import Bm25, learn_weight, top_k
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+_log = logging.getLogger(__name__)
+SAMPLE = 256  # items by which the size of all is guessed
 ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
 FUSION_DEPTH = 100
 
@@ -242,14 +246,22 @@ class _Fitting:
 
     def _states(self, branch: Branch, items: Any) -> TokenStates | None:
         """What the blocks that stay as they are give for every token, where the others need no more than that."""
-        cache, blocks = self.space.cache, self.options.train_blocks
-        layer = None if cache is None or blocks is None else branch.encoder.states_layer(blocks, branch.layers)
-        if cache is None or layer is None:
+        cache, blocks, encoder = self.space.cache, self.options.train_blocks, branch.encoder
+        if cache is None or blocks is None or not isinstance(encoder, Layered) or self.space.device.type != "cpu":
+            return None  # on GPUs it has not been measured whether reading states is quicker than running blocks
+        rows = np.unique(np.linspace(0, len(items) - 1, SAMPLE).astype(np.int64))
+        some = items.take(pa.array(rows)).to_pylist()
+        layer = encoder.states_layer(blocks, branch.layers, some[:: max(1, SAMPLE // 8)])
+        if layer is None:
+            return None
+        size = int(np.mean([len(ids) for ids in encoder.tokens(some)[0]]) * len(items) * encoder.width * 2)
+        if not cache.has_room(size):
+            _log.warning("no room for %.1f GB of token states: the lower blocks are run in every step", size / 1e9)
             return None
         if self.processes.count > 1:
-            cache.token_states(branch.encoder, self._share(items), layer, progress=False)
+            cache.token_states(encoder, self._share(items), layer, progress=False)
             self.processes.wait()
-        return cache.token_states(branch.encoder, items, layer, progress=self.progress)
+        return cache.token_states(encoder, items, layer, progress=self.progress)
 
     def _share(self, items: Any) -> Any:
         return items.take(pa.array(self.processes.share(np.arange(len(items)))))

@@ -1,9 +1,10 @@
 """Spaces that were trained apart, put together: each keeps dimensions of its own, and their similarities add up.
 
-    unit(v) = v / |v|,    v = [v_1, ..., v_m],    cos(v, v') ~ sum over spaces of sum over their encoders
+    y = unit( [ sum_e unit(P_e(x)) over the encoders e of space 1, the same of space 2, ... ] ),    unit(v) = v / |v|
 
 Models that learnt apart make other mistakes, so together they make fewer; trained together, the one that learns
-quicker leaves the others little to learn from. Every encoder of every space speaks with the same weight.
+quicker leaves the others little to learn from. Every encoder counts once: of spaces with one encoder each the joined
+similarity is the mean of theirs, and a space with two encoders weighs more than one with a single one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pairspace.errors import SpaceError
 from pairspace.projectors import PlacedProjector, Projector
+from pairspace.space.building import from_nothing
 from pairspace.space.side import Branch, Side
 
 if TYPE_CHECKING:
@@ -98,7 +100,10 @@ class _Joining:
 
     def _encoder(self, encoder: Any, trains: bool) -> Any:
         key = id(encoder) if trains else (encoder.fingerprint, encoder.precision)
-        return self.encoders.setdefault(key, encoder)
+        if key not in self.encoders:  # what began from nothing is trained in its place, so the new space has its own
+            own = trains and from_nothing(encoder)
+            self.encoders[key] = copy.deepcopy(encoder) if own else encoder
+        return self.encoders[key]
 
     def _placed(self, projector: Projector, offset: int) -> Projector:
         if id(projector) not in self.projectors:

@@ -118,10 +118,15 @@ def describe_vocabularies(space: Space, items: Sequence[Any]) -> list[str]:
             encoder = branch.encoder
             if not getattr(encoder, "ready", False) or not pa.types.is_large_string(own.type):
                 continue
-            texts = own.take(pa.array(rows)).to_pylist()
+            texts = [text for text in own.take(pa.array(rows)).to_pylist() if text.strip()]
+            if not texts:
+                continue
             ids, lengths = encoder.tokens(texts)
-            size = sum(len(text.encode()) for text in texts) / max(1, int(lengths.sum()))
-            unknown = float(np.mean(np.concatenate(ids) == getattr(encoder.tokens, "unknown", None)))
+            (around,), (count,) = encoder.tokens([""])  # the prompt, and special tokens
+            size = sum(len(text.encode()) for text in texts) / max(1, int(lengths.sum()) - int(count) * len(texts))
+            which = getattr(encoder.tokens, "unknown", None)
+            strange = sum(np.sum(np.asarray(one) == which) - np.sum(np.asarray(around) == which) for one in ids)
+            unknown = 0.0 if which is None else strange / max(1, sum(map(len, ids)) - len(around) * len(texts))
             if size < SHORT or unknown > UNKNOWN:
                 what = f"{size:.1f} bytes a token" if size < SHORT else f"{unknown:.0%} of the tokens unknown"
                 notes.append(

@@ -7,7 +7,6 @@ same steps train projectors alone, whole encoders, and a word bag beside frozen 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -21,13 +20,10 @@ from pairspace.projectors import join_vectors, unit_vectors
 
 __all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "StateRows", "Tower", "distinct_modules"]
 
-_log = logging.getLogger(__name__)
-
 IN_MEMORY = 4 << 30  # bytes of float32 features kept in memory a branch; more is gathered from disk step by step
 SAMPLE = 64  # rows that stand for all where features are compared
 TOKENS = 2048  # padded tokens that an encoder in training runs at once on a CPU: few, so that they stay in its cache
 TOKENS_GPU = 32768
-ALIKE = 0.999  # cosine of vectors from token states to those of the whole model
 Mix = tuple[float, np.ndarray]  # share of a row's own features, and the rows that the rest comes from
 
 
@@ -163,27 +159,10 @@ class LiveBranch:
         self.lengths = np.fromiter(map(len, self.ids), np.int64, len(self.ids))
         limit = encoder.max_length
         self.truncated = float((lengths > limit).mean()) if limit is not None and len(lengths) else 0.0
-        self.states = states if states is not None and len(self.ids) and self._agree(states) else None
+        self.states = states
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @torch.inference_mode()
-    def _agree(self, states: StateRows) -> bool:
-        """Whether this kind of model gives the same when its lower blocks are stood in for."""
-        rows = np.argsort(self.lengths, kind="stable")[: len(self) // 2 + 1][-4:]
-        self.states = None
-        whole = self._run(rows)
-        self.states = states
-        try:
-            cosine = torch.nn.functional.cosine_similarity(whole, self._run(rows))
-        except Exception as error:
-            cosine = torch.zeros(1)
-            _log.debug("token states are not taken: %s", error)
-        if agree := bool((cosine > ALIKE).all()):
-            return agree
-        _log.warning("%s: its lower blocks are run anew in every step", self.encoder.name)
-        return False
 
     def sample(self) -> np.ndarray:
         """The token ids of a few items, spread over all."""
