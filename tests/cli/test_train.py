@@ -210,6 +210,7 @@ def dies(conftest, arguments):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, files, plain_folder, together):
     train = ["train", files / "pairs.csv", *SIDES, "--encoder", plain_folder, "--train-encoder", "title"]
+    train += ["--layers", "last", "--train-blocks", "2", "--encoder-learning-rate", "1e-3"]  # over token states
     train += ["--device", "cpu", "--epochs", "3", "--batch-size", "65", "--chunk-size", "16", "--json", "-o"]
     first, second = together(dies, [str(part) for part in (*train, files / "two")])
     assert (first.code, second.code, first.out) == (2, -signal.SIGKILL, "")
@@ -217,6 +218,7 @@ def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, f
     assert "--resume" in first.err
     assert [path.name for path in (files / "two.checkpoint").iterdir()] == ["checkpoint.safetensors"]
     assert not (files / "two").exists()
+    assert list((files / "cache").rglob("tokens-1/block-*.npy"))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*torchrun, "-m", "pairspace", *train, files / "two", "--resume"]
     done = subprocess.run(
