@@ -77,11 +77,13 @@ def test_it_is_saved_loaded_and_trained_on_like_any_other(trained, shuffled, tmp
 
 
 def test_encoders_that_are_equal_become_one_and_what_was_shared_stays_shared(trained):
-    joined = join_spaces([trained("frozen"), trained("frozen"), trained("bag")])
+    frozen = trained("frozen")
+    joined = join_spaces([frozen, frozen, trained("bag")])
     branches = [joined.part(side).branches for side in joined.sides]
     assert len({id(side[place].encoder) for side in branches for place in (0, 1)}) == 1
     assert branches[0][2].encoder is branches[1][2].encoder
-    assert branches[0][0].projector is not branches[0][1].projector
+    assert [branch.projector.offset for branch in branches[0]] == [0, 32, 64]
+    assert branches[0][2].projector is not branches[0][1].projector
 
 
 def test_sentence_transformers_gives_the_same_vectors(trained, tmp_path):

@@ -2,8 +2,8 @@
 
 A block is a single record of four arrays (keys, lengths, vectors, checksum), so the keys lie together and are read
 without touching the vectors, which stay memory-mapped. A layer of token states has a vector a token, not one an item,
-those of an item one after the other. Blocks have unique names and are never changed: two processes
-may write at once, and what both wrote is merely there twice. A block that is cut short or altered is noticed by its
+those of an item one after the other. Blocks have unique names and are never changed: two processes may write at once,
+and what both wrote is merely there twice. A block that is cut short or altered is noticed by its
 size when it is opened or by its checksum at first use; it is removed, and its items are encoded again.
 """
 

@@ -251,7 +251,7 @@ class _Fitting:
             return None  # on GPUs it has not been measured whether reading states is quicker than running blocks
         rows = np.unique(np.linspace(0, len(items) - 1, SAMPLE).astype(np.int64))
         some = items.take(pa.array(rows)).to_pylist()
-        layer = encoder.states_layer(blocks, branch.layers, some[:: max(1, SAMPLE // 8)])
+        layer = encoder.states_layer(blocks, branch.layers, some[:: max(1, len(some) // 8)])
         if layer is None:
             return None
         size = int(np.mean([len(ids) for ids in encoder.tokens(some)[0]]) * len(items) * encoder.width * 2)

@@ -85,7 +85,7 @@ class _Joining:
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         self.encoders: dict[Any, Any] = {}
-        self.projectors: dict[int, Projector] = {}
+        self.projectors: dict[tuple[int, int], Projector] = {}
 
     def branch(self, branch: Branch, offset: int) -> Branch:
         origin: Any = branch.origin
@@ -106,8 +106,9 @@ class _Joining:
         return self.encoders[key]
 
     def _placed(self, projector: Projector, offset: int) -> Projector:
-        if id(projector) not in self.projectors:
+        key = id(projector), offset
+        if key not in self.projectors:
             inner = copy.deepcopy(projector)
             placed = PlacedProjector(inner.blocks, self.dimension, inner=inner, offset=offset)
-            self.projectors[id(projector)] = placed.eval()
-        return self.projectors[id(projector)]
+            self.projectors[key] = placed.eval()
+        return self.projectors[key]
