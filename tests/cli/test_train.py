@@ -193,7 +193,7 @@ def test_help_is_grouped_and_names_every_option(run):
         assert option in said
 
 
-def dies(conftest, arguments):
+def dies(conftest, arguments, cache):
     """The command, in a process that kills itself in the third epoch if it is the second one."""
     real = loop._Run._update
 
@@ -203,6 +203,7 @@ def dies(conftest, arguments):
         return real(self, rows, rng, where)
 
     loop._Run._update = update
+    os.environ["PAIRSPACE_CACHE"] = cache
     sys.argv = ["pairspace", *arguments]
     main()
 
@@ -212,7 +213,7 @@ def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, f
     train = ["train", files / "pairs.csv", *SIDES, "--encoder", plain_folder, "--train-encoder", "title"]
     train += ["--layers", "last", "--train-blocks", "2", "--encoder-learning-rate", "1e-3"]  # over token states
     train += ["--device", "cpu", "--epochs", "3", "--batch-size", "65", "--chunk-size", "16", "--json", "-o"]
-    first, second = together(dies, [str(part) for part in (*train, files / "two")])
+    first, second = together(dies, [str(part) for part in (*train, files / "two")], str(files / "cache"))
     assert (first.code, second.code, first.out) == (2, -signal.SIGKILL, "")
     assert first.err.startswith("pairspace: another process of this run ended") and first.err.count("\n") == 1
     assert "--resume" in first.err
