@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from pairspace.errors import SpaceError
 from pairspace.space import Space, join_spaces
@@ -42,7 +43,7 @@ def test_similarities_add_up(trained, kinds):
 def test_every_encoder_counts_once(trained):
     one, two = trained("joined"), trained("frozen")
     joined = join_spaces([one, two])
-    (a, b), (query, _) = one.part("title").branches, (vectors(two)[0], None)
+    (a, b), query = one.part("title").branches, vectors(two)[0]
     parts = [branch.projector(_features(branch)).detach().numpy() for branch in (a, b)]
     units = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9) for part in parts]
     expected = np.concatenate([units[0] + units[1], query], 1)
@@ -51,8 +52,6 @@ def test_every_encoder_counts_once(trained):
 
 
 def _features(branch):
-    import torch
-
     return torch.from_numpy(branch.features(TEXTS, cache=None, progress=False).rows())
 
 
