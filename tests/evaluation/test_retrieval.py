@@ -34,13 +34,10 @@ class FakeSpace:
     def __init__(self, *, trained: bool = True, fusion_weight: float | None = None, noise: float = 0.3):
         self.trained, self.fusion_weight, self.noise, self.calls = trained, fusion_weight, noise, []
 
-    def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
-        return pairs.items(side)
-
     has_start = True
 
     def part(self, side: str) -> SimpleNamespace:
-        return SimpleNamespace(starts_equal=True)
+        return SimpleNamespace(starts_equal=True, items=Pairs.items)
 
     def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> FakeFeatures:
         self.calls.append((side, len(items)))
