@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from pairspace.data import Pairs
@@ -280,3 +281,28 @@ def _ended(folder: Path, rank: int, code: int) -> Ended:
     result = folder / f"{rank}.pt"
     out, err = ((folder / f"{rank}.{name}").read_text() for name in ("out", "err"))
     return Ended(code, out, err, torch.load(result, weights_only=False) if result.exists() else None)
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the most elements a tensor has had."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for one in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(one, torch.Tensor):
+                self.elements = max(self.elements, one.numel())
+        return out
+
+
+@pytest.fixture(scope="session")
+def largest():
+    """largest(call): elements of the largest tensor that the call makes, forward and backward."""
+
+    def measure(call):
+        with _Largest() as seen:
+            call()
+        return seen.elements
+
+    return measure

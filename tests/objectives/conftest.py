@@ -1,11 +1,10 @@
-"""Vectors to try objectives on, and the two questions asked of each: is it right, and what does it hold at once?"""
+"""Vectors to try objectives on, and whether one is right."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch.nn.functional import normalize
-from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @pytest.fixture(scope="session")
@@ -31,28 +30,3 @@ def agree():
             torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
 
     return check
-
-
-class _Largest(TorchDispatchMode):
-    """Notes the most elements a tensor has had."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, torch.Tensor):
-                self.elements = max(self.elements, one.numel())
-        return out
-
-
-@pytest.fixture(scope="session")
-def largest():
-    """largest(call): elements of the largest tensor that the call makes, forward and backward."""
-
-    def measure(call):
-        with _Largest() as seen:
-            call()
-        return seen.elements
-
-    return measure

@@ -2,6 +2,7 @@
 
 from pairspace.neighbours.bm25 import TERM_IDS, Bm25, term_id
 from pairspace.neighbours.fusion import learn_weight, reciprocal_rank_fusion, zscore_fusion
+from pairspace.neighbours.pruning import prune
 from pairspace.neighbours.similarity import Similarity, normalise, similarity_matrix
 from pairspace.neighbours.topk import Ranking, top_k
 from pairspace.neighbours.words import LANGUAGES, STOPWORDS, Words, language_name
@@ -17,6 +18,7 @@ __all__ = [
     "language_name",
     "learn_weight",
     "normalise",
+    "prune",
     "reciprocal_rank_fusion",
     "similarity_matrix",
     "term_id",

@@ -11,6 +11,7 @@ from pairspace.objectives.masks import Near
 from pairspace.objectives.matryoshka import Matryoshka
 from pairspace.objectives.objective import Objective
 from pairspace.objectives.sigmoid import Sigmoid, sigmoid
+from pairspace.objectives.sparsity import Sparsity
 from pairspace.objectives.structure import Structure
 from pairspace.objectives.temperature import Temperature
 from pairspace.objectives.weighted_sum import Sum
@@ -25,6 +26,7 @@ __all__ = [
     "Near",
     "Objective",
     "Sigmoid",
+    "Sparsity",
     "Structure",
     "Sum",
     "Temperature",

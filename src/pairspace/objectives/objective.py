@@ -51,6 +51,12 @@ class Objective(nn.Module):
             if isinstance(module, Temperature):
                 module.clamp_()
 
+    def at(self, share: float) -> None:
+        """Told before every step which share of training is done, for weights that change on the way."""
+        for module in self.modules():
+            if isinstance(module, Objective) and module is not self:
+                module.at(share)
+
     def scalars(self) -> dict[str, float]:
         """The learnt scalars by name, for the records; of several of one name the first."""
         found: dict[str, float] = {}

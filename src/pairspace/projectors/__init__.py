@@ -3,6 +3,7 @@
 from pairspace.projectors.create import create_projector, projector_kinds
 from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.join import join_vectors, unit_vectors
+from pairspace.projectors.lexical import LexicalProjector
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
@@ -11,6 +12,7 @@ from pairspace.projectors.start import align, start_at_identity
 
 __all__ = [
     "IdentityProjector",
+    "LexicalProjector",
     "LinearProjector",
     "PlacedProjector",
     "Projector",

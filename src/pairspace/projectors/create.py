@@ -7,6 +7,7 @@ from typing import Any
 
 from pairspace.errors import PairspaceError
 from pairspace.projectors.identity import IdentityProjector
+from pairspace.projectors.lexical import LexicalProjector
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
@@ -18,6 +19,7 @@ _KINDS: dict[str, type[Projector]] = {
     "identity": IdentityProjector,
     "linear": LinearProjector,
     "residual": ResidualProjector,
+    "lexical": LexicalProjector,
 }
 
 

@@ -19,6 +19,7 @@ class Projector(nn.Module):
     """
 
     kind: ClassVar[str]
+    sparse: ClassVar[bool] = False  # its vectors are weights of terms, most of them zero, and are not normalised
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
         super().__init__()

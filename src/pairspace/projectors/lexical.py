@@ -1,0 +1,140 @@
+"""A vector made of weighted words: the lexical head of learned sparse retrieval.
+
+    h = norm(W x + c),    y_v = log(1 + relu(g * (a_v + U V_v) . h + b_v))
+
+Feature, hidden vector, layer norm, a score for every term of a vocabulary, and the saturation of SPLADE (Formal et al.
+2021), as in Dense2Sparse (Nguyen et al., ECIR 2024), which takes the head a_v of a masked language model. Here the a_v
+may also be *anchors*: every term is encoded with the very encoder that the features come from, and these vectors,
+centred, are the head and stay as they are. What a text is near to is then what it is described by, before anything is
+learnt, and training can only choose among words that are near. A gain g and a bias b_v a term are learnt; so is, where
+asked for, a departure from the anchors of low rank (U V_v, from zero).
+
+The gradient of the saturation is written down, so that nothing of the size (n, terms) is kept but y itself:
+
+    dL/ds = dL/dy * exp(-y) [y > 0],    s the score
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from pairspace.errors import ShapeError
+from pairspace.projectors.projector import Projector
+
+__all__ = ["LexicalProjector", "saturate"]
+
+
+class _Saturate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        y = scores.relu().log1p_()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        found: Tensor = torch.neg(y).exp_().mul_(gradient).masked_fill_(y <= 0, 0)
+        return found
+
+
+def saturate(scores: Tensor) -> Tensor:
+    """log(1 + relu(score)), elementwise."""
+    out: Tensor = _Saturate.apply(scores)  # type: ignore[no-untyped-call]
+    return out
+
+
+class LexicalProjector(Projector):
+    """Features to non-negative weights of terms.
+
+    Args:
+        blocks: dimension of each layer's block in the features; the last layer stands at the end.
+        dimension: how many terms there are.
+        width: of the hidden vector and the head; by default that of the last layer.
+        rank: of the learnt departure from the head; 0 for none.
+        head: "anchored" stays as it was set, "free" trains.
+    """
+
+    kind = "lexical"
+    sparse = True
+
+    def __init__(
+        self,
+        blocks: Sequence[int],
+        dimension: int,
+        *,
+        width: int | None = None,
+        rank: int = 0,
+        head: str = "anchored",
+    ) -> None:
+        super().__init__(blocks, dimension)
+        if head not in ("anchored", "free"):
+            raise ShapeError(f"the head of a lexical projector is 'anchored' or 'free', got {head!r}")
+        self.width, self.rank, self.head_kind = width or self.blocks[-1], rank, head
+        self.hidden = nn.Linear(sum(self.blocks), self.width)
+        self.norm = nn.LayerNorm(self.width)
+        self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head == "free")
+        self.log_gain = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(dimension))
+        if rank:
+            self.left = nn.Parameter(torch.zeros(dimension, rank))
+            self.right = nn.Parameter(torch.empty(rank, self.width))
+            nn.init.normal_(self.right, std=self.width**-0.5)
+        nn.init.normal_(self.head, std=self.width**-0.5)
+        nn.init.normal_(self.hidden.weight, std=sum(self.blocks) ** -0.5)
+        nn.init.zeros_(self.hidden.bias)
+        nn.init.constant_(self.norm.weight, self.width**-0.5)  # the hidden vector is about a unit vector
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Features (n, sum of blocks) to scores of terms (n, dimension), of either sign."""
+        h = self.norm(self.hidden(features)) * self.log_gain.exp()
+        found = functional.linear(h, self.head, self.bias)
+        return torch.addmm(found, h @ self.right.T, self.left.T) if self.rank else found
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (n, sum of blocks) to weights (n, dimension), most of them zero."""
+        return saturate(self.scores(features))
+
+    @torch.no_grad()
+    def set_head(self, head: Tensor) -> None:
+        """Set the head (dimension, width): centred anchors, or the output embeddings of a language model.
+
+        Raises:
+            ShapeError: the shape is another.
+        """
+        if head.shape != self.head.shape:
+            raise ShapeError(f"the head has the shape {tuple(self.head.shape)}, got {tuple(head.shape)}")
+        self.head.copy_(head)
+
+    @torch.no_grad()
+    def start(self, features: Tensor, *, mean: Tensor | None = None, gain: float, terms: float) -> None:
+        """Pass the last layer through, and choose the bias so that items have so many terms on average.
+
+        Args:
+            features: (n, sum of blocks) of some items.
+            mean: (width,) subtracted from the last layer, as from the anchors; their own if left out.
+            gain: of the scores.
+            terms: how many.
+        """
+        self.hidden.weight.zero_()
+        self.hidden.weight[:, -self.blocks[-1] :] = torch.eye(self.width, self.blocks[-1])
+        last = features[:, -self.blocks[-1] :]
+        self.hidden.bias.copy_(
+            -functional.pad(last.mean(0), (0, self.width - self.blocks[-1])) if mean is None else -mean
+        )
+        self.log_gain.fill_(gain).log_()
+        self.bias.zero_()
+        found = self.scores(features)
+        share = min(1.0, terms / self.dimension)
+        self.bias.fill_(-float(found.flatten().kthvalue(max(1, round((1 - share) * found.numel()))).values))
+
+    def settings(self) -> dict[str, Any]:
+        """What `create_projector` needs to build it again."""
+        return super().settings() | {"width": self.width, "rank": self.rank, "head": self.head_kind}
