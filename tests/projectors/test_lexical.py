@@ -40,7 +40,8 @@ def test_an_anchored_head_stays_and_a_free_one_trains():
 
 def test_the_start_passes_the_last_layer_through_with_the_terms_that_are_asked_for():
     projector, x = made(), torch.randn(200, 7)
-    projector.start(x, gain=5.0, terms=4.0)
+    projector.pass_through(x)
+    projector.calibrate(x, gain=5.0, terms=4.0)
     assert float((projector(x) > 0).sum(1).float().mean()) == pytest.approx(4.0, abs=0.1)
     last = x[:, 3:] - x[:, 3:].mean(0)
     torch.testing.assert_close(projector.hidden(x), last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from pairspace.data import Pairs
 from pairspace.encoders.transformer import TransformerEncoder
@@ -30,7 +31,8 @@ def stop_at(epoch):
 
 def vectors(space, start=False):
     encode = space.encode_start if start else space.encode
-    return np.concatenate([encode(TEXTS, side=side) for side in space.sides])
+    found = [encode(TEXTS, side=side) for side in space.sides]
+    return sparse.vstack(found)[:, : len(space.lexicon)].toarray() if space.sparse else np.concatenate(found)
 
 
 def without_times(records):
@@ -70,7 +72,7 @@ def test_a_run_that_breaks_off_leaves_the_best_so_far_ready_for_use(new_space, s
     with pytest.raises(Stop):
         space.fit(shuffled, after_epoch=stop_at(1), **how)
     found = vectors(space)
-    assert np.isfinite(found).all() and found.shape == (8, space.dimension)
+    assert np.isfinite(found).all() and found.shape == (8, len(space.lexicon) if space.sparse else space.dimension)
     space.fit(shuffled, **how | {"epochs": 1, "projector_epochs": 0})  # and it can go on
     assert space.trained
 

@@ -238,7 +238,7 @@ def batch_of(rows, given, *needs, taken=(13, 3, 8, 12), **options):
     objective, towers = Given(*needs), frozen(rows)
     one = examples(rows, **given)
     Step(towers, objective, one, TrainingOptions(**options), Processes())(np.array(taken), np.random.default_rng(9))
-    vectors = [tower.all_vectors() for tower in towers]
+    vectors = [torch.from_numpy(tower.all_vectors()) for tower in towers]
     return objective.batch, one, vectors
 
 

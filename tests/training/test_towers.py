@@ -36,14 +36,13 @@ def test_features_too_large_for_memory_are_gathered_step_by_step(rows, monkeypat
     streamed = tower(Counted(values))
     chosen = np.array([7, 3, 49])
     assert torch.equal(streamed.vectors(chosen), held.vectors(chosen))
-    assert torch.equal(streamed.all_vectors(chunk=20), held.all_vectors())
+    np.testing.assert_array_equal(streamed.all_vectors(chunk=20), held.all_vectors())
     assert read == [3, 20, 20, 10]
 
 
 def test_all_vectors_come_in_order_without_gradients(rows):
     vectors = tower(rows(np.eye(6))).all_vectors(chunk=4)
-    assert torch.equal(vectors, torch.eye(6))
-    assert not vectors.requires_grad
+    np.testing.assert_array_equal(vectors, np.eye(6, dtype=np.float32))
 
 
 def test_a_sample_is_spread_over_all_rows(rows):
@@ -117,7 +116,7 @@ def test_a_bag_is_light_and_never_taken_in_chunks(texts):
     encoder.module.eval()
     expected = encoder.encode(texts, ["last"]).vectors["last"]
     norms = np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(bag.all_vectors().numpy(), expected / np.maximum(norms, 1e-9), atol=1e-6)
+    np.testing.assert_allclose(bag.all_vectors(), expected / np.maximum(norms, 1e-9), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["static:8", "transformer:32"])

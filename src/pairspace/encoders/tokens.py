@@ -50,6 +50,11 @@ class Tokens:
         ends_special = bool(prompt_ids) and prompt_ids[-1] in set(tokenizer.all_special_ids)
         self.prompt_length = len(prompt_ids) - ends_special if prompt else 0
 
+    @property
+    def backend(self) -> Any:
+        """The tokenizer of `tokenizers` that does the work."""
+        return self._fast
+
     def __call__(self, texts: Sequence[str]) -> tuple[list[list[int]], np.ndarray]:
         """Tokenise.
 

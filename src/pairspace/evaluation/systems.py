@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import issparse
 
 from pairspace.errors import SpaceError
 from pairspace.evaluation.tasks import Items, Task
@@ -24,8 +25,8 @@ CONTRASTS = ((SPACE, ENCODERS), (SPACE, BM25), (FUSION, SPACE))  # what each is 
 class Encoded(NamedTuple):
     """Vectors of a side's items: now, before training (None if that is the same), and whose passages they are."""
 
-    vectors: np.ndarray
-    start: np.ndarray | None
+    vectors: Any
+    start: Any
     owners: np.ndarray | None
     cut: float  # share of texts longer than the encoder reads
 
@@ -71,13 +72,17 @@ class Systems:
             lexical = Bm25(self.space.language).fit(task.documents.texts).search(task.queries.texts, self.depth)
             found[BM25] = ("bm25", lexical)
         if queries.start is not None and documents.start is not None:
-            before = top_k(queries.start, documents.start, self.depth, owners=documents.owners)
+            before = self._ranked(queries.start, documents.start, documents.owners)
             found[ENCODERS] = ("encoders before training", before)
-        dense = top_k(queries.vectors, documents.vectors, self.depth, owners=documents.owners)
-        found[SPACE] = ("space", dense)
+        own = self._ranked(queries.vectors, documents.vectors, documents.owners)
+        found[SPACE] = ("space", own)
         if lexical is not None and self.fusion:
-            found[FUSION] = self._fused(dense, lexical)
+            found[FUSION] = self._fused(own, lexical)
         return found
+
+    def _ranked(self, queries: Any, documents: Any, owners: np.ndarray | None) -> Ranking:
+        similarity = "dot" if issparse(documents) else "cosine"
+        return top_k(queries, documents, self.depth, similarity=similarity, owners=owners)
 
     def encoded(self, items: Items, *, passages: bool = False) -> Encoded:
         """The items' vectors; encoded at the first call."""

@@ -48,7 +48,7 @@ _QUERIES = 256
 _SCAN = 1000
 _FIELDS_FROM = 1000  # points from which a filtered field gets a payload index
 
-_NO_WORDS = Sparse(np.zeros(1, np.int64), np.ones(1, np.float32))
+_NO_WORDS = Sparse(np.full(1, 2**32 - 1), np.ones(1, np.float32))
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -68,12 +68,12 @@ class EdgeEngine:
                 field.dimension, edge.Distance.Cosine, multivector_config=best if field.kind == "multi" else None
             )
             for name, field in fields.items()
-            if field.kind != "terms"
+            if field.kind in ("dense", "multi")
         }
         terms = {
-            name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+            name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if field.kind == "terms" else None)
             for name, field in fields.items()
-            if field.kind == "terms"
+            if field.kind in ("sparse", "terms")
         }
         config = edge.EdgeConfig(
             vectors=dense,

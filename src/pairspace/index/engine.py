@@ -30,9 +30,12 @@ Vector = np.ndarray | Sparse  # (dim,) dense, (passages, dim) multi, or sparse
 
 @dataclass(frozen=True)
 class Field:
-    """One named vector of a point: "dense" (cosine), "multi" (cosine, the best of several) or "terms" (dot, idf)."""
+    """One named vector of a point.
 
-    kind: Literal["dense", "multi", "terms"]
+    Its kind is "dense" (cosine), "multi" (cosine, the best of several), "sparse" (dot) or "terms" (dot, times the idf).
+    """
+
+    kind: Literal["dense", "multi", "sparse", "terms"]
     dimension: int = 0
 
 

@@ -1,12 +1,14 @@
-"""Hybrid search: the lists of two searches over one index made into one.
+"""Hybrid search: the lists of several searches over one index made into one.
 
-Where the space knows how much to trust itself beside BM25 (`fusion_weight`, learnt on validation), z-scores are
-weighted; else ranks are added up. Both come from `pairspace.neighbours`, so that search and evaluation fuse alike.
+Where every space knows how much to trust itself beside BM25 (`fusion_weight` w, learnt on validation), z-scores are
+weighted: BM25 has weight 1, a space w / (1 - w). Else ranks are added up. Both come from `pairspace.neighbours`, so
+that search and evaluation fuse alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from uuid import UUID
 
 import numpy as np
@@ -15,30 +17,39 @@ from pairspace.index.engine import Found
 from pairspace.neighbours.fusion import reciprocal_rank_fusion, zscore_fusion
 from pairspace.neighbours.topk import Ranking
 
-__all__ = ["DEPTH", "fuse"]
+__all__ = ["DEPTH", "fuse", "fusion_weights"]
 
 DEPTH = 100  # candidates taken from each list
+_LEAST = 1e-6
 
 
-def fuse(dense: list[list[Found]], words: list[list[Found]], k: int, weight: float | None) -> list[list[Found]]:
-    """The k best of two lists of hits for each query.
+def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
+    """The weight of each list, from those that spaces have learnt beside BM25; None where one has learnt none.
 
     Args:
-        dense: hits of each query in one field, best first.
-        words: hits of the same queries by words, best first.
-        k: how many to keep.
-        weight: of `dense` in [0, 1] for z-scores, `words` having the rest; None for reciprocal rank.
+        learnt: a space's weight in [0, 1] beside BM25; BM25's own is 1/2.
     """
-    points = {found.key: found for hits in (*dense, *words) for found in hits}
+    if any(weight is None for weight in learnt):
+        return None
+    odds = [weight / max(1 - weight, _LEAST) for weight in learnt if weight is not None]
+    return [one / max(sum(odds), _LEAST) for one in odds]
+
+
+def fuse(found: Sequence[list[list[Found]]], k: int, weights: Sequence[float] | None) -> list[list[Found]]:
+    """The k best of several lists of hits for each query.
+
+    Args:
+        found: for each list the hits of each query, best first.
+        k: how many to keep.
+        weights: of the lists' z-scores; None for reciprocal rank.
+    """
+    points = {one.key: one for hits in chain.from_iterable(found) for one in hits}
     keys = list(points)
     codes = {key: code for code, key in enumerate(keys)}
     if not keys:
-        return [[] for _ in dense]
-    lists = [_ranking(dense, codes), _ranking(words, codes)]
-    if weight is None:
-        fused = reciprocal_rank_fusion(lists, k)
-    else:
-        fused = zscore_fusion(lists, [weight, 1 - weight], k)
+        return [[] for _ in found[0]]
+    lists = [_ranking(one, codes) for one in found]
+    fused = reciprocal_rank_fusion(lists, k) if weights is None else zscore_fusion(lists, weights, k)
     return [
         [
             Found(keys[code], float(score), points[keys[code]].payload)

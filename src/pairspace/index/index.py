@@ -23,17 +23,17 @@ from pairspace.errors import IndexingError
 from pairspace.index.edge import EdgeEngine, lock_file
 from pairspace.index.engine import Engine, Field, Found, Point
 from pairspace.index.filters import parse_filter
-from pairspace.index.hybrid import DEPTH, fuse
+from pairspace.index.hybrid import DEPTH, fuse, fusion_weights
 from pairspace.index.lexical import Lexical
 from pairspace.index.lock import Lock
-from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike
+from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike, is_sparse
 from pairspace.index.records import ID, Hit, Payload, Payloads, as_id, check_ids, checked_items, part, point_key
-from pairspace.index.vectors import BM25, HYBRID, Vectors, as_queries, checked_vectors
+from pairspace.index.vectors import BM25, HYBRID, Vectors, as_queries, checked_pruning, checked_vectors
 from pairspace.progress import progress_bar
 
 __all__ = ["Index"]
 
-DENSE = "dense"
+DENSE, SPARSE = "dense", "sparse"
 _ENGINE = "engine"
 
 Spaces = SpaceLike | Mapping[str, SpaceLike]
@@ -72,19 +72,24 @@ class Index:
         language: str | None = None,
         passages: bool = False,
         store_text: bool = True,
+        mass: float = 1.0,
+        terms: int | None = None,
         overwrite: bool = False,
     ) -> Index:
         """A new, empty index.
 
         Args:
             path: the folder to make.
-            space: the space whose vectors are stored under the name "dense", or several by name; None for words only.
+            space: the space whose vectors are stored under the name "dense", or "sparse" where it is; or several by
+                name; None for words only.
             side: whose items are stored; default: each space's document side.
             text: also index the words (BM25).
             language: of the words, name or ISO code; default: the first space's, or English.
             passages: cut long texts into passages and let the best one count.
             store_text: keep each item's text in its payload, under "text". Without it `optimise` cannot adapt BM25 to a
                 changed average length.
+            mass: of sparse vectors, the share of their weight that is kept, in the fewest terms.
+            terms: of sparse vectors, most terms kept.
             overwrite: replace an index that is there; any other folder with content is left alone.
 
         Raises:
@@ -99,12 +104,14 @@ class Index:
             {name: Manifest.note(one, _known_side(one, side), path) for name, one in spaces.items()},
             passages=passages,
             store_text=store_text,
+            pruning=checked_pruning(mass, terms),
         )
         if text:
             first = next(iter(spaces.values()), None)
             manifest.text = Lexical.fresh(language or (first.language if first else "english")).settings
         fields = {
-            name: Field("multi" if passages else "dense", note.dimension) for name, note in manifest.spaces.items()
+            name: Field("sparse" if note.sparse else "multi" if passages else "dense", note.dimension)
+            for name, note in manifest.spaces.items()
         } | ({BM25: Field("terms")} if text else {})
         cls._close_older(path)
         if overwrite and (path / MANIFEST).is_file():
@@ -178,7 +185,9 @@ class Index:
         payloads = Payloads(payload, count, texts=items if self.manifest.store_text else None)
         if vectors is not None:
             names = {name: note.dimension for name, note in self.manifest.spaces.items()}
-            vectors = checked_vectors(vectors, names, count, passages=self.manifest.passages)
+            sparse = [name for name, note in self.manifest.spaces.items() if note.sparse]
+            how: dict[str, Any] = {"passages": self.manifest.passages, "sparse_names": sparse}
+            vectors = checked_vectors(vectors, names, count, **how)
         if words:
             self._vectors.measure(items)
         with progress_bar("indexing", total=count, show=progress) as bar:
@@ -220,8 +229,8 @@ class Index:
                 (n, dimension).
             k: how many.
             filter: conditions on payload fields, see `pairspace.index.filters`.
-            mode: a vector name ("dense"), "bm25", or "hybrid" (both, fused); default: the space, or BM25 where there is
-                none.
+            mode: a vector name ("dense", "sparse"), "bm25", several of them ("dense+bm25"), or "hybrid" (all there are,
+                fused); default: the first space, or BM25 where there is none.
             exact: look at every item instead of following the graph.
             side: what the queries are; default: the query side (the document side where the query side is indexed).
 
@@ -240,13 +249,15 @@ class Index:
             vectors = self._vectors.queries(name, queries, side)
             return self._engine.search(name, vectors, k, conditions, exact=exact)
 
-        if len(queries) == 0:
+        if (queries.shape[0] if hasattr(queries, "shape") else len(queries)) == 0:
             return []
-        if mode == HYBRID and self.manifest.spaces and self._vectors.words:
-            name, depth = next(iter(self.manifest.spaces)), max(DEPTH, k)
-            found = fuse(asked(name, depth), asked(BM25, depth), k, self._vectors.space(name).fusion_weight)
+        names = self._vectors.modes(mode)
+        if len(names) > 1:
+            depth = max(DEPTH, k)
+            weights = fusion_weights([self._vectors.fusion_weight(name) for name in names])
+            found = fuse([asked(name, depth) for name in names], k, weights)
         else:
-            found = asked(mode, k)
+            found = asked(names[0], k)
         hits = [[Hit(id, f.score, rest) for f in one for id, rest in [_open_payload(f.payload)]] for one in found]
         return hits[0] if single else hits
 
@@ -343,10 +354,12 @@ def _named(space: Spaces | None) -> dict[str, SpaceLike]:
     if space is None:
         return {}
     if not isinstance(space, Mapping):
-        return {DENSE: space}
+        return {SPARSE if is_sparse(space) else DENSE: space}
     for name in space:
-        if not isinstance(name, str) or not name or name in (BM25, HYBRID):
-            raise IndexingError(f"a vector's name must be a text other than {BM25!r} and {HYBRID!r}, got {name!r}")
+        if not isinstance(name, str) or not name or name in (BM25, HYBRID) or "+" in name:
+            raise IndexingError(
+                f"a vector's name must be a text without '+', other than {BM25!r} and {HYBRID!r}, got {name!r}"
+            )
     return dict(space)
 
 

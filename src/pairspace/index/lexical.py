@@ -15,7 +15,7 @@ from typing import Any
 from pairspace.index.engine import Sparse
 from pairspace.neighbours.bm25 import Bm25
 
-__all__ = ["SAMPLE", "Lexical"]
+__all__ = ["SAMPLE", "Lexical", "sparse_rows"]
 
 SAMPLE = 20_000  # documents from which an average length is known to about half a per cent
 _DRIFT = 0.03
@@ -59,13 +59,14 @@ class Lexical:
 
     def documents(self, texts: Sequence[str]) -> list[Sparse]:
         """The vectors to store."""
-        return _rows(self._bm25.documents(texts))
+        return sparse_rows(self._bm25.documents(texts))
 
     def queries(self, texts: Sequence[str]) -> list[Sparse]:
         """The vectors to ask with: how often each term occurs; the idf is the engine's."""
-        return _rows(self._bm25.queries(texts, idf=False))
+        return sparse_rows(self._bm25.queries(texts, idf=False))
 
 
-def _rows(matrix: Any) -> list[Sparse]:
+def sparse_rows(matrix: Any) -> list[Sparse]:
+    """The rows of a CSR matrix."""
     starts = matrix.indptr
     return [Sparse(matrix.indices[a:b], matrix.data[a:b]) for a, b in pairwise(starts)]

@@ -22,7 +22,7 @@ import numpy as np
 from pairspace.data.files import atomic_file
 from pairspace.errors import IndexingError
 
-__all__ = ["MANIFEST", "Manifest", "SpaceLike", "SpaceNote"]
+__all__ = ["MANIFEST", "Manifest", "SpaceLike", "SpaceNote", "is_sparse"]
 
 MANIFEST = "manifest.json"
 _FORMAT = "pairspace index"
@@ -57,10 +57,8 @@ class SpaceLike(Protocol):
         """Of the vectors."""
         ...
 
-    def encode(
-        self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
-    ) -> np.ndarray:
-        """Unit vectors (n, dimension) of items of a side."""
+    def encode(self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None) -> Any:
+        """Vectors (n, dimension) of items of a side: unit vectors, or CSR weights of terms from a sparse space."""
         ...
 
     def split_passages(self, texts: Any, side: str | None = None) -> tuple[list[str], np.ndarray]:
@@ -77,6 +75,7 @@ class SpaceNote:
     side: str
     dimension: int
     path: str | None
+    sparse: bool = False
 
     def check(self, space: SpaceLike, index: Path) -> None:
         """Refuse any space but the one noted.
@@ -104,6 +103,7 @@ class Manifest:
         "tokens" whose ratio is the average length that the stored weights were computed with.
         passages: documents are stored as the vectors of their passages; the best one counts.
         store_text: the payload keeps the item's text.
+        pruning: "mass" and "count" of the terms that sparse vectors keep, see `pairspace.neighbours.prune`.
         created: UTC time, ISO 8601.
         versions: package -> version that created the index.
     """
@@ -112,6 +112,7 @@ class Manifest:
     text: dict[str, Any] | None = None
     passages: bool = False
     store_text: bool = True
+    pruning: dict[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: {n: _version(n) for n in ("pairspace", "qdrant-edge-py")})
 
@@ -122,9 +123,8 @@ class Manifest:
         The space's folder is remembered relative to the index where the two lie in one tree, so that both can move.
         """
         path = getattr(space, "path", None)
-        return SpaceNote(
-            space.name, space.fingerprint, side, int(space.dimension), path and _relative(Path(path), index)
-        )
+        where = path and _relative(Path(path), index)
+        return SpaceNote(space.name, space.fingerprint, side, int(space.dimension), where, is_sparse(space))
 
     def write(self, index: Path) -> None:
         """Write the manifest into the index's folder, whole or not at all."""
@@ -158,6 +158,11 @@ class Manifest:
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise IndexingError(f"{path} is damaged ({error}): restore it, or make the index again") from error
+
+
+def is_sparse(space: SpaceLike) -> bool:
+    """Its vectors are weights of terms."""
+    return bool(getattr(space, "sparse", False))
 
 
 def _relative(path: Path, index: Path) -> str:

@@ -1,30 +1,35 @@
 """The vectors of an index: items and queries through their spaces and BM25, or vectors that the user has.
 
 A dense field holds one vector an item, or, with passages, one for each passage of a document that is longer than its
-encoder reads; a search then counts the best passage. The space is loaded from where it was saved when it is first
-needed: an index that is only counted, or searched by words, loads no model.
+encoder reads; a search then counts the best passage. A sparse field holds one vector an item: of several passages the
+largest weight of each term, as SPLADE takes it over tokens. The space is loaded from where it was saved when it is
+first needed: an index that is only counted, or searched by words, loads no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from pairspace.errors import IndexingError, ShapeError
-from pairspace.index.engine import Engine
-from pairspace.index.lexical import SAMPLE, Lexical
+from pairspace.index.engine import Engine, Sparse
+from pairspace.index.lexical import SAMPLE, Lexical, sparse_rows
 from pairspace.index.manifest import Manifest, SpaceLike
 from pairspace.index.records import TEXT
+from pairspace.neighbours import prune
 from pairspace.progress import progress_bar
 
-__all__ = ["BM25", "HYBRID", "Vectors", "as_queries", "checked_vectors"]
+__all__ = ["BM25", "HYBRID", "Vectors", "as_queries", "checked_pruning", "checked_vectors"]
 
 BM25 = "bm25"
 HYBRID = "hybrid"
+_log = logging.getLogger(__name__)
 
 
 class Vectors:
@@ -73,13 +78,39 @@ class Vectors:
         if items is not None and given is None:
             for name, note in self._manifest.spaces.items():
                 space = self.space(name)
-                if self._manifest.passages:
+                if note.sparse:
+                    columns[name] = self._terms(space, items, note.side)
+                elif self._manifest.passages:
                     columns[name] = _passages(space, items, note.side)
                 else:
                     columns[name] = np.asarray(space.encode(items, side=note.side, progress=False), np.float32)
         if items is not None and self.words is not None:
             columns[BM25] = self.words.documents(items)
         return columns
+
+    def _terms(self, space: SpaceLike, items: list[Any], side: str) -> list[Sparse]:
+        """Weights of terms of each item, pruned as the index is to be."""
+        if self._manifest.passages:
+            passages, owners = space.split_passages(items, side)
+            found = _largest(space.encode(passages, side=side, progress=False), np.asarray(owners), len(items))
+        else:
+            found = space.encode(items, side=side, progress=False)
+        found = prune(found, **self._manifest.pruning)
+        empty = int((np.diff(found.indptr) == 0).sum())
+        if empty:
+            _log.warning("%d of %d items have no term: the space finds them by nothing", empty, len(items))
+        return sparse_rows(found)
+
+    def modes(self, mode: str) -> list[str]:
+        """The fields that a mode searches: one by name, several joined by a plus, or all as "hybrid"."""
+        every = [*self._manifest.spaces, *([BM25] if self.words else [])]
+        if mode == HYBRID and len(every) > 1:
+            return every
+        return list(dict.fromkeys(mode.split("+")))
+
+    def fusion_weight(self, name: str) -> float | None:
+        """How much a field counts beside BM25, in [0, 1]; None where its space has not learnt it."""
+        return 0.5 if name == BM25 else self.space(name).fusion_weight
 
     def queries(self, name: str, queries: Any, side: str | None) -> Any:
         """The vectors to ask a field with.
@@ -93,26 +124,30 @@ class Vectors:
             IndexingError: no such field, or queries that it cannot read.
             ShapeError: vectors of the wrong dimension.
         """
-        given = isinstance(queries, np.ndarray)
+        given = isinstance(queries, np.ndarray) or sparse.issparse(queries)
         if name == BM25 and self.words is not None:
             if given or not all(isinstance(query, str) for query in queries):
                 raise IndexingError(f"mode={BM25!r} searches by words: ask with texts")
             return self.words.queries(queries)
         if name not in self._manifest.spaces:
             modes = [*self._manifest.spaces, *([BM25] if self.words else [])]
-            modes += [HYBRID] if len(modes) > 1 and self.words else []
+            modes += [HYBRID] if len(modes) > 1 else []
             hint = "" if self.words else " (words are indexed by Index.create(..., text=True))"
             raise IndexingError(f"{self._path} has no mode {name!r}; it has: {', '.join(modes)}{hint}")
         note = self._manifest.spaces[name]
         if given:
+            if sparse.issparse(queries) != note.sparse:
+                what = "sparse vectors: ask with texts, or a SciPy CSR matrix" if note.sparse else "dense vectors"
+                raise IndexingError(f"{name!r} of {self._path} holds {what}, the query is {type(queries).__name__}")
             if queries.shape[1] != note.dimension:
                 raise ShapeError(
                     f"{self._path} holds vectors of dimension {note.dimension}, the query has {queries.shape[1]}"
                 )
-            return queries
+            return sparse_rows(queries) if note.sparse else queries
         space = self.space(name)
         asking = side or (space.query_side if space.query_side != note.side else space.document_side)
-        return np.asarray(space.encode(queries, side=asking, cache=False, progress=False), np.float32)
+        found = space.encode(queries, side=asking, cache=False, progress=False)
+        return sparse_rows(found) if note.sparse else np.asarray(found, np.float32)
 
     def measure(self, texts: Any) -> None:
         """Take BM25's average length from these texts if none is known yet; the manifest remembers it."""
@@ -150,15 +185,39 @@ def _passages(space: SpaceLike, texts: list[str], side: str) -> list[np.ndarray]
     return np.split(vectors, np.searchsorted(np.asarray(owners), np.arange(1, len(texts))))
 
 
-def checked_vectors(vectors: Any, names: Mapping[str, int], count: int, *, passages: bool) -> dict[str, Any]:
+def _largest(vectors: sparse.csr_array, owners: np.ndarray, count: int) -> sparse.csr_array:
+    """Of the passages of each text the largest weight of each term: CSR (count, terms)."""
+    rows = np.repeat(owners, np.diff(vectors.indptr))
+    order = np.lexsort((-vectors.data, vectors.indices, rows))
+    rows, columns, data = rows[order], vectors.indices[order], vectors.data[order]
+    first = np.ones(len(rows), bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows[first], minlength=count))])
+    return sparse.csr_array((data[first], columns[first], starts), shape=(count, vectors.shape[1]))
+
+
+def checked_pruning(mass: float, terms: int | None) -> dict[str, Any]:
+    """Arguments of `prune`.
+
+    Raises:
+        PairspaceError: one is out of range.
+    """
+    prune(sparse.csr_array((0, 1)), mass=mass, count=terms)
+    return {"mass": mass, "count": terms}
+
+
+def checked_vectors(
+    vectors: Any, names: Mapping[str, int], count: int, *, passages: bool, sparse_names: Collection[str] = ()
+) -> dict[str, Any]:
     """The user's vectors by name, checked.
 
     Args:
-        vectors: an array (count, dimension); with several spaces a mapping of name to array; with passages also a
-            sequence of arrays (passages, dimension).
+        vectors: an array (count, dimension), or a SciPy CSR matrix for a sparse field; with several spaces a mapping of
+            name to these; with passages also a sequence of arrays (passages, dimension).
         names: vector name -> dimension.
         count: how many items there are.
         passages: whether an item may have several vectors.
+        sparse_names: those that are sparse.
 
     Raises:
         IndexingError: a name is missing or unknown, or a value is not finite; names the row.
@@ -175,6 +234,9 @@ def checked_vectors(vectors: Any, names: Mapping[str, int], count: int, *, passa
     checked: dict[str, Any] = {}
     for name, dimension in names.items():
         given = vectors[name]
+        if name in sparse_names:
+            checked[name] = _checked_sparse(given, name, dimension, count)
+            continue
         if passages and not (isinstance(given, np.ndarray) and given.ndim == 2):
             given = [np.atleast_2d(np.asarray(rows, np.float32)) for rows in given]
             shapes = [(row, rows) for row, rows in enumerate(given) if rows.shape[1:] != (dimension,) or not len(rows)]
@@ -194,14 +256,32 @@ def checked_vectors(vectors: Any, names: Mapping[str, int], count: int, *, passa
     return checked
 
 
+def _checked_sparse(given: Any, name: str, dimension: int, count: int) -> list[Sparse]:
+    if not sparse.issparse(given):
+        raise IndexingError(f"vectors of {name!r} are sparse: give a SciPy CSR matrix; nothing was written")
+    if given.shape != (count, dimension):
+        raise ShapeError(f"vectors of {name!r}: shape {(count, dimension)} is needed, got {given.shape}")
+    given = sparse.csr_array(given)
+    bad = np.flatnonzero(~np.isfinite(given.data))
+    if len(bad):
+        row = int(np.searchsorted(given.indptr, bad[0], "right")) - 1
+        raise IndexingError(f"vectors of {name!r}: row {row} holds NaN or infinity; nothing was written")
+    given.eliminate_zeros()
+    return sparse_rows(given)
+
+
 def as_queries(query: Any) -> tuple[bool, Any]:
-    """Whether the query is a single one, and the queries: a float array (n, dimension), or a list of items.
+    """Whether the query is a single one, and the queries: a float array or CSR (n, dimension), or a list of items.
 
     Raises:
         IndexingError: neither.
     """
     if isinstance(query, str | int | np.integer):
         return True, [query]
+    if sparse.issparse(query):
+        if not np.isfinite(query.data).all():
+            raise IndexingError("the query vectors hold NaN or infinity")
+        return False, sparse.csr_array(query, dtype=np.float32)
     if isinstance(query, np.ndarray) and query.dtype.kind == "f":
         if query.ndim not in (1, 2):
             raise ShapeError(f"a query vector has one dimension, several have two; got shape {query.shape}")

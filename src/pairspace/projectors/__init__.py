@@ -1,9 +1,10 @@
 """Feature vector in, vector in the space out: one projector a file, and the starts that keep what the encoders know."""
 
 from pairspace.projectors.create import create_projector, projector_kinds
+from pairspace.projectors.echo import Echo
 from pairspace.projectors.identity import IdentityProjector
 from pairspace.projectors.join import join_vectors, unit_vectors
-from pairspace.projectors.lexical import LexicalProjector
+from pairspace.projectors.lexical import LexicalProjector, to_csr
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
@@ -11,6 +12,7 @@ from pairspace.projectors.residual import ResidualProjector
 from pairspace.projectors.start import align, start_at_identity
 
 __all__ = [
+    "Echo",
     "IdentityProjector",
     "LexicalProjector",
     "LinearProjector",
@@ -22,5 +24,6 @@ __all__ = [
     "join_vectors",
     "projector_kinds",
     "start_at_identity",
+    "to_csr",
     "unit_vectors",
 ]

@@ -19,7 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -27,7 +29,7 @@ from torch.nn import functional
 from pairspace.errors import ShapeError
 from pairspace.projectors.projector import Projector
 
-__all__ = ["LexicalProjector", "saturate"]
+__all__ = ["LexicalProjector", "saturate", "to_csr"]
 
 
 class _Saturate(torch.autograd.Function):
@@ -49,6 +51,20 @@ def saturate(scores: Tensor) -> Tensor:
     """log(1 + relu(score)), elementwise."""
     out: Tensor = _Saturate.apply(scores)  # type: ignore[no-untyped-call]
     return out
+
+
+def to_csr(weights: Tensor, width: int | None = None) -> sparse.csr_array:
+    """The entries above zero, float32 CSR.
+
+    Args:
+        weights: (n, terms).
+        width: columns of the result, where it has more than terms.
+    """
+    dense = weights.detach().float().cpu().numpy()
+    rows, columns = np.nonzero(dense > 0)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(dense)))])
+    shape = (len(dense), width or dense.shape[1])
+    return sparse.csr_array((dense[rows, columns], columns.astype(np.int64), starts), shape=shape)
 
 
 class LexicalProjector(Projector):
@@ -87,7 +103,8 @@ class LexicalProjector(Projector):
             self.left = nn.Parameter(torch.zeros(dimension, rank))
             self.right = nn.Parameter(torch.empty(rank, self.width))
             nn.init.normal_(self.right, std=self.width**-0.5)
-        nn.init.normal_(self.head, std=self.width**-0.5)
+        if dimension:  # else the terms are not known yet
+            nn.init.normal_(self.head, std=self.width**-0.5)
         nn.init.normal_(self.hidden.weight, std=sum(self.blocks) ** -0.5)
         nn.init.zeros_(self.hidden.bias)
         nn.init.constant_(self.norm.weight, self.width**-0.5)  # the hidden vector is about a unit vector
@@ -113,27 +130,42 @@ class LexicalProjector(Projector):
             raise ShapeError(f"the head has the shape {tuple(self.head.shape)}, got {tuple(head.shape)}")
         self.head.copy_(head)
 
+    @property
+    def reach(self) -> int:
+        """Dimensions of the hidden vector: what a map set as the start leads to."""
+        return self.width
+
     @torch.no_grad()
-    def start(self, features: Tensor, *, mean: Tensor | None = None, gain: float, terms: float) -> None:
-        """Pass the last layer through, and choose the bias so that items have so many terms on average.
+    def set_map(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        """Let the hidden vector be a given map of the last layer's block; the other layers start at zero.
+
+        Args:
+            weight: (width, blocks[-1]).
+            bias: (width,), zero if left out.
+        """
+        self.hidden.weight.zero_()
+        self.hidden.weight[:, -self.blocks[-1] :] = weight
+        self.hidden.bias.zero_() if bias is None else self.hidden.bias.copy_(bias)
+
+    def pass_through(self, features: Tensor) -> None:
+        """Let the hidden vector be the last layer's, centred on these items (n, sum of blocks)."""
+        weight = torch.eye(self.width, self.blocks[-1])
+        self.set_map(weight, -weight @ features[:, -self.blocks[-1] :].mean(0))
+
+    @torch.no_grad()
+    def calibrate(self, features: Tensor, *, gain: float, terms: float) -> None:
+        """Set the gain, and one bias for all terms by which items have so many terms on average.
 
         Args:
             features: (n, sum of blocks) of some items.
-            mean: (width,) subtracted from the last layer, as from the anchors; their own if left out.
             gain: of the scores.
             terms: how many.
         """
-        self.hidden.weight.zero_()
-        self.hidden.weight[:, -self.blocks[-1] :] = torch.eye(self.width, self.blocks[-1])
-        last = features[:, -self.blocks[-1] :]
-        self.hidden.bias.copy_(
-            -functional.pad(last.mean(0), (0, self.width - self.blocks[-1])) if mean is None else -mean
-        )
         self.log_gain.fill_(gain).log_()
         self.bias.zero_()
-        found = self.scores(features)
-        share = min(1.0, terms / self.dimension)
-        self.bias.fill_(-float(found.flatten().kthvalue(max(1, round((1 - share) * found.numel()))).values))
+        found = self.scores(features).flatten()
+        place = round((1 - min(1.0, terms / self.dimension)) * len(found))
+        self.bias.fill_(-float(found.kthvalue(max(1, place)).values))
 
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""

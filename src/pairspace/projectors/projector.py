@@ -26,6 +26,11 @@ class Projector(nn.Module):
         self.blocks, self.dimension = tuple(blocks), dimension
 
     @property
+    def reach(self) -> int:
+        """Dimensions that a map set as the start leads to."""
+        return self.dimension
+
+    @property
     def title(self) -> str:
         """What it does, in a word."""
         return self.kind

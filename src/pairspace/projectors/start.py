@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pairspace.errors import ShapeError, TrainingError
 from pairspace.projectors.identity import IdentityProjector
+from pairspace.projectors.lexical import LexicalProjector
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.projector import Projector
 
@@ -55,15 +56,15 @@ def align(first: Projector, other: Projector, x_first: Tensor, x_other: Tensor) 
     if isinstance(first, IdentityProjector):
         axes_first, mean_first = torch.eye(first.dimension), torch.zeros(first.dimension)
     else:
-        axes_first, mean_first = _principal_axes(x_first, first.dimension)
-    axes_other, mean_other = _principal_axes(x_other, other.dimension)
+        axes_first, mean_first = _principal_axes(x_first, first.reach)
+    axes_other, mean_other = _principal_axes(x_other, other.reach)
     y, x = (x_first - mean_first) @ axes_first, (x_other - mean_other) @ axes_other
     u, _, vt = torch.linalg.svd(x.T @ y)
     scale = y.norm() / x.norm().clamp_min(1e-12)
     turned = axes_other @ (u @ vt) * scale
     if isinstance(first, LinearProjector):
         first.set_map(axes_first.T, -mean_first @ axes_first)
-    if isinstance(other, LinearProjector):
+    if isinstance(other, LinearProjector | LexicalProjector):
         other.set_map(turned.T, -mean_other @ turned)
 
 

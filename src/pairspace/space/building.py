@@ -4,6 +4,8 @@
     --encoder title=minilm --encoder body=static
     --encoder minilm+static              joined: both encode an item, and their vectors are added in the space
 
+A lexical projector is made without terms here; they come with a lexicon, or with the training texts (`words.py`).
+
 Frozen encoders of one name, prompt and length are one object. What trains is its own on every side, unless the encoder
 is shared; what starts from nothing always trains.
 """
@@ -41,6 +43,8 @@ class Plan:
     dimension: int | None = None
     shared_encoder: bool = False
     shared_projector: bool = False
+    head: str = "anchored"
+    echo: bool = True
     device: str | None = None
     trust_remote_code: bool = False
 
@@ -76,7 +80,7 @@ def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
             wanted = "last" if kind == "identity" or _new(encoder) else layers[side] or "spread"
             built[side].append((encoder, kind, resolve_layers(encoder, wanted)))
     dimension = plan.dimension or min(_room(encoders[side]) for side in sides)
-    return _with_projectors(built, dimension, plan.shared_projector, chosen=kinds)
+    return _with_projectors(built, dimension, plan, chosen=kinds)
 
 
 def _room(encoders: Sequence[Any]) -> int:
@@ -87,9 +91,11 @@ def _room(encoders: Sequence[Any]) -> int:
 def _with_projectors(
     built: Mapping[str, list[tuple[Any, str, tuple[str, ...]]]],
     dimension: int,
-    shared: bool,
+    plan: Plan,
     chosen: Mapping[str, str | None],
 ) -> dict[str, Side]:
+    if len({kind == "lexical" for parts in built.values() for _, kind, _ in parts}) > 1:
+        raise SpaceError("a space is sparse on all sides or on none: give all of them projector='lexical'")
     made: dict[str, Side] = {}
     shapes: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     with torch.random.fork_rng(devices=[]):
@@ -101,11 +107,12 @@ def _with_projectors(
                 if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
                     kind = "linear"  # a new encoder of another width than the space
                 shapes[side].append((kind, blocks))
-                module: Projector = create_projector(kind, blocks=blocks, dimension=dimension)
+                size, own = (0, _head(plan.head)) if kind == "lexical" else (dimension, {})
+                module: Projector = create_projector(kind, blocks=blocks, dimension=size, **own)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
-            made[side] = Side(tuple(branches))
-    if shared:
+            made[side] = Side(tuple(branches), wants_echo=plan.echo and branches[0].projector.sparse)
+    if plan.shared_projector:
         first, *others = made
         if any(shapes[side] != shapes[first] for side in others):
             raise SpaceError("a shared projector needs sides whose features have the same layers and dimensions")
@@ -113,6 +120,14 @@ def _with_projectors(
             for one, branch in zip(made[first].branches, made[side].branches, strict=True):
                 branch.projector = branch.start = one.projector
     return made
+
+
+def _head(name: str) -> dict[str, Any]:
+    """What a lexical projector's head is, from "anchored", "anchored:64" or "free"."""
+    kind, _, rank = name.partition(":")
+    if kind not in ("anchored", "free") or (rank and (kind == "free" or not rank.isdigit())):
+        raise SpaceError(f"head '{name}': choose 'anchored', 'anchored:64' (with the rank of its departure) or 'free'")
+    return {"head": kind, "rank": int(rank or 0)}
 
 
 def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, list[Any]]:
@@ -216,6 +231,8 @@ def start_where_related(parts: Mapping[str, Side]) -> bool:
     encoders that start from nothing, which have nothing to align yet.
     """
     branches = [branch for side in parts.values() for branch in side.branches]
+    if any(branch.projector.sparse for branch in branches):
+        return False  # they begin with their terms
     for branch in branches:
         if _new(branch.encoder) and branch.blocks[-1] <= branch.projector.dimension:
             start_at_identity(branch.projector)

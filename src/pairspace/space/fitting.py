@@ -18,21 +18,25 @@ import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
+from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
 from pairspace.neighbours import Bm25, learn_weight, top_k
-from pairspace.objectives import Temperature
+from pairspace.objectives import Objective, Temperature
 from pairspace.projectors import align
 from pairspace.space.building import from_nothing
 from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
+from pairspace.space.words import Sample, begin_words, own_counts, texts_of
 from pairspace.training import (
     Examples,
+    Expansion,
     FrozenBranch,
     History,
     LiveBranch,
+    OwnWords,
     Processes,
     Tower,
     TrainingOptions,
@@ -49,6 +53,7 @@ __all__ = ["fit"]
 
 _log = logging.getLogger(__name__)
 SAMPLE = 256  # items by which the size of all is guessed
+WORDS_ON = 4096  # items that a sparse space's start is measured on
 ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
 FUSION_DEPTH = 100
 
@@ -76,7 +81,8 @@ def fit(
         if train_encoders is not None:
             choose_trained(space, train_encoders)
         pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
-        chosen = options or (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
+        kind = TrainingOptions.for_words if space.sparse else TrainingOptions
+        chosen = options or (TrainingOptions.for_encoders if pretrained else kind)(**settings)
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
         data = read_data(space, parts)
@@ -145,7 +151,18 @@ class _Fitting:
             guide=(stand_in, stand_in) if comes else None,  # type: ignore[arg-type]
             **given,
         )
-        build_objective(self.options, self.space.temperature, examples, dimension=self.space.dimension)
+        self._objective(examples)
+
+    def _objective(self, examples: Examples) -> Objective:
+        space = self.space
+        return build_objective(
+            self.options,
+            space.temperature,
+            examples,
+            dimension=space.dimension,
+            bias=space.bias,
+            sparse=space.sparse,
+        )
 
     @property
     def _wants_guide(self) -> bool:
@@ -155,7 +172,9 @@ class _Fitting:
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
         space, options = self.space, self.options
-        if not space.started:
+        if space.sparse and not space.trained:
+            self._begin_words()
+        elif not space.started:
             self._align()
             space.keep_start()
         trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
@@ -187,7 +206,7 @@ class _Fitting:
         before: History,
     ) -> History:
         space, after_epoch = self.space, self.after_epoch
-        objective = build_objective(options, space.temperature, examples, dimension=space.dimension, bias=space.bias)
+        objective = self._objective(examples)
         history = train(
             *towers,
             examples,
@@ -225,8 +244,33 @@ class _Fitting:
         made = []
         for side, items in zip(self.sides, data.items, strict=True):
             branches = [self._branch(branch, side, items, live) for branch in self.space.part(side).branches]
-            made.append(Tower(branches, device=self.space.device))
+            made.append(Tower(branches, words=self._own_words(side, items), device=self.space.device))
         return made[0], made[1]
+
+    def _own_words(self, side: str, items: Any) -> OwnWords | None:
+        part, options = self.space.part(side), self.options
+        counts = None if part.echo is None and options.expansion == "free" else own_counts(part, items)
+        if counts is None or part.lexicon is None:
+            return None
+        level: Any = options.expansion
+        control = None if level == "free" else Expansion(level, rate=options.expansion_rate)
+        echo, device = part.echo, self.space.device
+        return OwnWords(counts, len(part.lexicon), echo=echo, expansion=control, device=device)
+
+    def _begin_words(self) -> None:
+        """Terms and their anchors, and what projectors begin with on these items."""
+        space, items = self.space, dict(zip(self.sides, self.data.items, strict=True))
+        lexicon = space.part().lexicon or Lexicon.from_texts(texts_of(space, items), language=space.language)
+        rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
+        sample, pairs = {}, {}
+        for side, code in zip(self.sides, (self.data.query, self.data.document), strict=True):
+            part, some = space.part(side), np.unique(code[rows])[:WORDS_ON]
+            features = [self._features(branch, items[side]) for branch in part.branches]
+            counts = lexicon.counts(items[side]) if part.wants_echo and part.encoder.modality == "text" else None
+            sample[side] = Sample([one.rows(some) for one in features], counts)
+            if part.starting():
+                pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
+        begin_words(space, lexicon, sample=sample, pairs=pairs, progress=self.progress)
 
     def _branch(self, branch: Branch, side: str, items: Any, live: bool) -> FrozenBranch | LiveBranch:
         space, options = self.space, self.options
@@ -348,12 +392,13 @@ class _Fitting:
                 return None
             texts.append(distinct.to_pylist())
         queries, documents = watched.vectors()
-        depth = min(FUSION_DEPTH, len(documents))
+        depth = min(FUSION_DEPTH, documents.shape[0])
         lexical = Bm25(language=self.space.language).fit(texts[1]).search(texts[0], depth)
         order = np.lexsort((watched.codes[1], watched.codes[0]))
         left, right = watched.codes[0][order], watched.codes[1][order]
         relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
-        return learn_weight(top_k(queries, documents, depth), lexical, relevant)
+        similarity = "dot" if self.space.sparse else "cosine"
+        return learn_weight(top_k(queries, documents, depth, similarity=similarity), lexical, relevant)
 
     def describe(self, history: History) -> dict[str, Any]:
         """What the space remembers of its training."""

@@ -16,13 +16,23 @@ import numpy as np
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
 from pairspace.encoders.device import pick_device
+from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import SpaceError
-from pairspace.features import FeatureCache, Features, JoinedFeatures
+from pairspace.features import FeatureCache, JoinedFeatures
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
-from pairspace.projectors import Projector
 from pairspace.space.building import Plan, build_sides, start_where_related
-from pairspace.space.side import Side, fingerprint, project
+from pairspace.space.side import AnyFeatures, Side, WithWords, fingerprint, project
+from pairspace.space.words import (
+    Explanation,
+    begin_words,
+    decode,
+    explain,
+    intersection,
+    own_counts,
+    read_lexicon,
+    sparsity,
+)
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -34,6 +44,7 @@ class Space:
     Attributes:
         sides: names, in order.
         query_side, document_side: which one is searched with, and which one is searched.
+        sparse: its vectors are weights of terms (SciPy CSR, compared by dot product), not unit vectors.
         dimension: of the vectors.
         fusion_weight: weight of the space in its z-score fusion with BM25, learnt on validation; None if it was not.
         language: of the texts, for BM25 ("english", "de", ...; None for no stemming and no stopwords).
@@ -62,6 +73,7 @@ class Space:
         if self.query_side not in self._parts:
             raise SpaceError(f"query_side '{self.query_side}' is not one of the sides {', '.join(self.sides)}")
         self.name, self.language, self.cache = name, language, cache
+        self.sparse = any(part.sparse for part in self._parts.values())
         self.temperature = Temperature()
         self.fusion_weight: float | None = None
         self.bias: float | None = None
@@ -85,6 +97,9 @@ class Space:
         dimension: int | None = None,
         shared_encoder: bool = False,
         shared_projector: bool = False,
+        lexicon: Lexicon | str | Path | None = None,
+        head: str = "anchored",
+        echo: bool = True,
         prompt: str | Mapping[str, str] | None = None,
         max_length: int | Mapping[str, int] | None = None,
         precision: str | None = None,
@@ -101,13 +116,18 @@ class Space:
             sides: two or more names.
             encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side. "static"
                 and "transformer" start from nothing ("transformer:384" with its width); "minilm+static" joins two.
-            projector: "linear", "residual" or "identity"; one for all sides or one a side. By default linear, and the
-                identity over encoders that start from nothing.
+            projector: "linear", "residual", "identity" or "lexical" (to words); one for all sides or one a side. By
+                default linear, and the identity over encoders that start from nothing.
             layers: "last", "spread" (words, embeddings, two inner layers, last) or names; by default "spread", and
                 "last" for an identity projector.
             dimension: of the space; by default the smallest last layer.
             shared_encoder: one encoder for all sides, also where it trains; else each side trains its own.
             shared_projector: one projector for all sides.
+            lexicon: the terms of lexical projectors: a file (one a line), "pieces" of the tokenizer, or a `Lexicon`; by
+                default the words of the training texts.
+            head: of lexical projectors: "anchored" (the terms' own vectors, fixed), "anchored:64" (and a learnt
+                departure of that rank) or "free".
+            echo: beside what lexical projectors find, the texts' own words count.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
             precision: "auto" (bf16 where the device has it and the vectors agree), "fp32" or "bf16"; by default "auto",
@@ -136,6 +156,8 @@ class Space:
             dimension=dimension,
             shared_encoder=shared_encoder,
             shared_projector=shared_projector,
+            head=head,
+            echo=echo,
             device=device,
             trust_remote_code=trust_remote_code,
         )
@@ -152,6 +174,8 @@ class Space:
         )
         if start_where_related(parts):
             space.keep_start()
+        if lexicon is not None:
+            begin_words(space, read_lexicon(space, lexicon))
         return space
 
     @property
@@ -187,8 +211,8 @@ class Space:
 
     def features(
         self, items: Any, side: str, *, start: bool = False, cache: bool = True, progress: bool | None = None
-    ) -> Features | JoinedFeatures:
-        """The features of items, from the cache where they are there.
+    ) -> AnyFeatures:
+        """The features of items, from the cache where they are there; with an echo, their own words beside them.
 
         Args:
             items: what the side's encoders take.
@@ -201,7 +225,9 @@ class Space:
         kept = self.cache if cache else None
         branches = part.starting_or_refuse(side) if start else part.branches
         found = [branch.features(items, cache=kept, start=start, progress=progress) for branch in branches]
-        return found[0] if len(found) == 1 else JoinedFeatures(found)
+        features = found[0] if len(found) == 1 else JoinedFeatures(found)
+        counts = None if part.echo is None else own_counts(part, items)
+        return features if counts is None else WithWords(features, counts)
 
     @property
     def has_start(self) -> bool:
@@ -264,8 +290,8 @@ class Space:
             after_epoch=after_epoch,
         )
 
-    def project(self, features: Features | JoinedFeatures, side: str, *, start: bool = False) -> np.ndarray:
-        """Unit vectors, float32 (n, dimension), of features made by `features`.
+    def project(self, features: AnyFeatures | np.ndarray, side: str, *, start: bool = False) -> Any:
+        """Vectors of features made by `features`, as `encode` gives them.
 
         Args:
             features: of this side's encoders and layers.
@@ -275,12 +301,11 @@ class Space:
         Raises:
             SpaceError: two encoders of different origin that were not yet fit on pairs.
         """
-        return project(self._projectors(side, start), features, self.device)
+        part = self._ready(side, start)
+        return project(part, features, self.device, start=start)
 
-    def encode(
-        self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
-    ) -> np.ndarray:
-        """Unit vectors of items.
+    def encode(self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None) -> Any:
+        """Vectors of items: unit vectors, or in a sparse space weights of terms.
 
         Args:
             items: one item, a sequence or Arrow array of them, or a float array (n, features) of features
@@ -290,27 +315,60 @@ class Space:
             progress: show a bar; None where a person can see it.
 
         Returns:
-            float32 (n, dimension); (dimension,) for a single item.
+            float32 (n, dimension), (dimension,) for a single item; in a sparse space CSR (n, dimension), also of one.
         """
         return self._encode(items, side or self.query_side, cache=cache, progress=progress, start=False)
 
     def encode_start(
         self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
-    ) -> np.ndarray:
-        """Unit vectors as they were before any training; see `encode`."""
+    ) -> Any:
+        """Vectors as they were before any training; see `encode`."""
         return self._encode(items, side or self.query_side, cache=cache, progress=progress, start=True)
 
-    def encode_query(self, items: Any, **options: Any) -> np.ndarray:
+    def encode_query(self, items: Any, **options: Any) -> Any:
         """`encode` on the query side."""
         return self.encode(items, side=self.query_side, **options)
 
-    def encode_document(self, items: Any, **options: Any) -> np.ndarray:
+    def encode_document(self, items: Any, **options: Any) -> Any:
         """`encode` on the document side."""
         return self.encode(items, side=self.document_side, **options)
 
-    def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Cosine of every row of `a` (n, dimension) with every row of `b` (m, dimension): float32 (n, m)."""
+    def similarity(self, a: Any, b: Any) -> np.ndarray:
+        """Cosine, or in a sparse space dot product, of every row of `a` with every row of `b`: float32 (n, m)."""
+        if self.sparse:
+            return np.asarray(similarity_matrix(a, b, "dot"))
         return np.asarray(similarity_matrix(np.atleast_2d(a), np.atleast_2d(b), "cosine"))
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The terms of a sparse space.
+
+        Raises:
+            SpaceError: the space is dense, or its terms are not known yet.
+        """
+        found = self.part().lexicon
+        if found is None:
+            what = "it has no terms yet: fit it, or give it a lexicon" if self.sparse else "use projector='lexical'"
+            raise SpaceError(f"only a sparse space has words; {what}")
+        return found
+
+    def decode(self, vectors: Any, top_k: int | None = 10) -> list[list[tuple[str, float]]]:
+        """The weightiest terms of each vector with their weights; None gives all."""
+        return decode(self.lexicon, vectors, top_k)
+
+    def sparsity(self, vectors: Any) -> dict[str, float]:
+        """Mean number of terms ("active_dims") and share of zeros ("sparsity_ratio") of vectors."""
+        return sparsity(self.lexicon, vectors)
+
+    def intersection(self, a: Any, b: Any) -> Any:
+        """Products of the weights of terms that two vectors, or rows of equal number, share: CSR (n, dimension)."""
+        return intersection(self.lexicon, a, b)
+
+    def explain(self, query: Any, document: Any, top_k: int | None = 10) -> Explanation:
+        """Which terms carry the match of a query and a document, given as items; `top_k` terms of either."""
+        sides = (query, self.query_side), (document, self.document_side)
+        vectors = [self.encode([item], side=side, cache=False, progress=False) for item, side in sides]
+        return explain(self.lexicon, *vectors, top_k)
 
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""
@@ -370,27 +428,31 @@ class Space:
         for part in self._parts.values():
             for branch in part.branches:
                 branch.start = kept.setdefault(id(branch.projector), copy.deepcopy(branch.projector).eval())
+            part.echo_start = copy.deepcopy(part.echo)
         self.started = True
 
-    def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> np.ndarray:
+    def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> Any:
         if isinstance(items, str | bytes):
-            return self._encode([items], side, cache=False, progress=progress, start=start).reshape(-1)
-        projectors = self._projectors(side, start)
+            found = self._encode([items], side, cache=False, progress=progress, start=start)
+            return found if self.sparse else found.reshape(-1)
+        part = self._ready(side, start)
         if isinstance(items, np.ndarray) and items.dtype.kind == "f":
-            return project(projectors, self.part(side).given_features(items), self.device)
+            return project(part, part.given_features(items), self.device, start=start)
         features = self.features(items, side, start=start, cache=cache, progress=progress)
-        return project(projectors, features, self.device)
+        return project(part, features, self.device, start=start)
 
-    def _projectors(self, side: str, start: bool) -> list[Projector]:
+    def _ready(self, side: str, start: bool) -> Side:
         part = self.part(side)
+        if self.sparse:
+            _ = self.lexicon
         if not self.started:
             raise SpaceError(
                 "the sides' encoders are of different origin and share no space yet: fit it on pairs, or give "
                 "projector='identity' if they do"
             )
         if start:
-            return [branch.start for branch in part.starting_or_refuse(side)]
-        return [branch.projector for branch in part.branches]
+            part.starting_or_refuse(side)
+        return part
 
     def __repr__(self) -> str:
         sides = ", ".join(f"{side}: {part}" for side, part in self._parts.items())

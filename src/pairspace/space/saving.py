@@ -3,6 +3,7 @@
     config.json              sides, layers, projectors, settings, how it was trained; a checksum of every file
     projectors.safetensors   the projectors, and the state they started from
     encoders/<n>/            each distinct encoder once
+    lexicon/                 the terms of a sparse space
     README.md                the model card
     modules.json, ...        the same model as sentence-transformers reads it
 
@@ -18,17 +19,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
+from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.load import BUNDLED
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
-from pairspace.projectors import Projector, create_projector
+from pairspace.projectors import Echo, Projector, create_projector
 from pairspace.space.card import model_card
 from pairspace.space.sentence import write_sentence_layout
 from pairspace.space.side import Branch, Side
@@ -39,8 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["load_space", "save_space"]
 
 CONFIG = "config.json"
+LEXICON = "lexicon"
 WEIGHTS = "projectors.safetensors"
-FORMAT = 2
+FORMAT, OLDEST = 3, 2  # written, and still read
 _ORIGIN = ("name_or_path", "prompt", "max_length", "precision")
 
 
@@ -60,6 +64,7 @@ def save_space(space: Space, path: Path, *, portable: bool = False) -> None:
         tensors: dict[str, Tensor] = {"temperature/log_scale": space.temperature.log_scale.detach().cpu().clone()}
         sides = _Sides(folder, tensors, portable)
         saved = {side: [sides.branch(branch) for branch in space.part(side).branches] for side in space.sides}
+        words = {side: sides.words(side, space.part(side)) for side in space.sides} if space.sparse else None
         save_file(tensors, folder / WEIGHTS)
         (folder / "README.md").write_text(model_card(space), encoding="utf-8")
         where = {side: [branch["encoder"] for branch in one] for side, one in saved.items()}
@@ -79,6 +84,8 @@ def save_space(space: Space, path: Path, *, portable: bool = False) -> None:
             "learn_temperature": space.temperature.log_scale.requires_grad,
             "shared_encoder": space.shared_encoder,
             "sides": saved,
+            "words": words,
+            "same": sides.same,
             "record": space.record,
             "files": _checksums(folder),
         }
@@ -92,6 +99,8 @@ class _Sides:
         self.folder, self.tensors, self.portable = folder, tensors, portable
         self.encoders: dict[int, str] = {}
         self.projectors: dict[int, str] = {}
+        self.same: dict[str, str] = {}  # tensors that equal one written before, such as the head that all sides share
+        self._known: dict[bytes, str] = {}
 
     def branch(self, branch: Branch) -> dict[str, Any]:
         """Write a branch, and return what the configuration says of it."""
@@ -100,8 +109,7 @@ class _Sides:
             branch.encoder.save(self.folder / self.encoders[id(branch.encoder)])
         key = self.projectors.setdefault(id(branch.projector), str(len(self.projectors)))
         for state, module in (("trained", branch.projector), ("start", branch.start)):
-            for name, value in module.state_dict().items():
-                self.tensors[f"{state}/{key}/{name}"] = value.detach().cpu().contiguous().clone()
+            self._keep(f"{state}/{key}", module)
         came: Any = branch.origin
         return {
             "encoder": self.encoders[id(branch.encoder)],
@@ -112,6 +120,25 @@ class _Sides:
             "origin": None if came is None else "same" if came is branch.encoder else self._origin(came),
             "origin_fingerprint": None if came is None else came.fingerprint,
         }
+
+    def words(self, side: str, part: Side) -> dict[str, Any]:
+        """Write what a side of a sparse space has beside its branches, and return what the configuration says of it."""
+        if part.lexicon is not None and not (self.folder / LEXICON).exists():
+            part.lexicon.save(self.folder / LEXICON)
+        for state, echo in (("trained", part.echo), ("start", part.echo_start)):
+            if echo is not None:
+                self._keep(f"{state}/echo {side}", echo)
+        return {"wants_echo": part.wants_echo, "lexicon": part.lexicon is not None, "echo": part.echo is not None}
+
+    def _keep(self, prefix: str, module: torch.nn.Module) -> None:
+        for name, value in module.state_dict().items():
+            tensor = value.detach().cpu().contiguous().clone()
+            digest = hashlib.sha256(f"{tensor.shape} {tensor.dtype}".encode() + tensor.numpy().tobytes()).digest()
+            first = self._known.setdefault(digest, f"{prefix}/{name}")
+            if first in self.tensors:
+                self.same[f"{prefix}/{name}"] = first
+            else:
+                self.tensors[first] = tensor
 
     def _origin(self, encoder: Any) -> dict[str, Any] | None:
         """What makes the encoder again that a trained one came from."""
@@ -166,6 +193,8 @@ def _put_together(
     trust_remote_code: bool,
 ) -> Space:
     tensors = load_file(folder / WEIGHTS)
+    tensors |= {name: tensors[first] for name, first in config.get("same", {}).items()}
+    lexicon = Lexicon.load(folder / LEXICON) if (folder / LEXICON).is_dir() else None
     encoders: dict[str, Any] = {}
     modules: dict[str, tuple[Any, Any]] = {}
     parts: dict[str, Side] = {}
@@ -181,6 +210,8 @@ def _put_together(
             branch.origin = _origin(one, encoders[where], device, trust_remote_code)
             branches.append(branch)
         parts[side] = Side(tuple(branches))
+        if config.get("words") is not None:
+            _read_words(parts[side], side, config["words"][side], lexicon, tensors)
     space = kind(
         parts,
         query_side=config["query_side"],
@@ -210,6 +241,21 @@ def _projectors(settings: dict[str, Any], key: str, tensors: dict[str, Tensor]) 
     return trained, start.eval()
 
 
+def _read_words(
+    part: Side, side: str, saved: dict[str, Any], lexicon: Lexicon | None, tensors: dict[str, Tensor]
+) -> None:
+    """Give a side of a sparse space its terms and the weights of own words."""
+    part.wants_echo = saved["wants_echo"]
+    part.lexicon = lexicon if saved["lexicon"] else None
+    if saved["echo"] and part.lexicon is not None:
+        found = []
+        for state in ("trained", "start"):
+            echo, prefix = Echo(len(part.lexicon)), f"{state}/echo {side}/"
+            _load_weights(echo, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+            found.append(echo)
+        part.echo, part.echo_start = found
+
+
 def _origin(saved: dict[str, Any], encoder: Any, device: str | None, trust_remote_code: bool) -> Any:
     """The encoder as it was before any training: the same one, or where it came from if that is still on this machine.
 
@@ -228,7 +274,7 @@ def _origin(saved: dict[str, Any], encoder: Any, device: str | None, trust_remot
     return found if found.fingerprint == saved["origin_fingerprint"] else None
 
 
-def _load_weights(module: Projector, tensors: dict[str, Tensor]) -> None:
+def _load_weights(module: torch.nn.Module, tensors: dict[str, Tensor]) -> None:
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:  # names or shapes that the settings do not foresee
@@ -250,7 +296,7 @@ def _config(folder: Path) -> dict[str, Any]:
         raise SpaceError(f"{folder}: written by a newer pairspace (format {config['format']}, this one reads {FORMAT})")
     if missing := [name for name in ("format", "fingerprint", "sides", "files") if name not in config]:
         raise SpaceError(f"{path}: altered or incomplete (there is no {', '.join(missing)})")
-    if config["format"] < FORMAT:
+    if config["format"] < OLDEST:
         raise SpaceError(f"{folder}: written by an older pairspace (format {config['format']}); train it anew")
     return config
 

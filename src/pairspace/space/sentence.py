@@ -56,11 +56,11 @@ def write_sentence_layout(space: Space, folder: Path, *, encoders: Mapping[str, 
     """Add to a space's folder what `SentenceTransformer(folder)` needs; nothing if a side's items are no texts.
 
     Args:
-        space: the space that is being saved.
+        space: the space that is being saved; of a sparse one nothing is written.
         folder: where its encoders already lie.
         encoders: side -> folders of its encoders, relative to `folder`.
     """
-    if any(space.part(side).encoder.modality != "text" for side in space.sides):
+    if space.sparse or any(space.part(side).encoder.modality != "text" for side in space.sides):
         return
     layouts = {path: _layout(folder / path) for paths in encoders.values() for path in paths}
     roles = _roles(space)

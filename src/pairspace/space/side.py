@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from pairspace.data import Pairs
 from pairspace.encoders import Encoder
+from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import FeatureError, SpaceError
 from pairspace.features import FeatureCache, Features, JoinedFeatures, compute_features
 from pairspace.features.features import unit_rows
-from pairspace.projectors import Projector, join_vectors
+from pairspace.projectors import Echo, Projector, join_vectors, to_csr
 
-__all__ = ["Branch", "Side", "fingerprint", "project"]
+__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "project"]
 
 CHUNK = 8192  # rows projected at once
+CELLS = 1 << 25  # weights of terms held at once as a dense array: 128 MiB
 
 
 @dataclass
@@ -67,15 +70,51 @@ class Branch:
         return compute_features(encoder, items, self.layers, progress=progress)
 
 
+@dataclass(frozen=True)
+class WithWords:
+    """Features of texts, and how often each text holds each term: what an echo needs beside features.
+
+    Attributes:
+        features: of the side's encoders.
+        counts: CSR (n, terms and columns of unknown words).
+    """
+
+    features: Features | JoinedFeatures
+    counts: sparse.csr_array
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def truncated(self) -> float:
+        """The largest share of items that are longer than an encoder reads."""
+        return self.features.truncated
+
+    def rows(self, indices: Any = None) -> np.ndarray:
+        """Joined vectors, float32 (n, dimension); see `Features.rows`."""
+        return self.features.rows(indices)
+
+
+AnyFeatures = Features | JoinedFeatures | WithWords
+
+
 @dataclass
 class Side:
     """Branches whose vectors are added; mostly there is one.
 
     Attributes:
         branches: one an encoder, in the order they were named.
+        lexicon: the terms of a sparse space; None for a dense one, and before the terms are known.
+        wants_echo: the items' own words count too, where they are texts.
+        echo: gives them weights; None before the terms are known.
+        echo_start: the same before any training.
     """
 
     branches: tuple[Branch, ...]
+    lexicon: Lexicon | None = None
+    wants_echo: bool = False
+    echo: Echo | None = None
+    echo_start: Echo | None = None
 
     def __str__(self) -> str:
         parts = (f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.title}" for b in self.branches)
@@ -87,9 +126,14 @@ class Side:
         return self.branches[0].encoder
 
     @property
+    def sparse(self) -> bool:
+        """Its vectors are weights of terms."""
+        return self.branches[0].projector.sparse
+
+    @property
     def dimension(self) -> int:
         """Of the vectors."""
-        return self.branches[0].projector.dimension
+        return self.branches[0].projector.dimension if self.lexicon is None else self.lexicon.width
 
     @property
     def name(self) -> str:
@@ -158,39 +202,78 @@ class Side:
 
 
 def fingerprint(parts: Mapping[str, Side]) -> str:
-    """32 hex digits over the encoders, layers and projectors of all sides."""
+    """32 hex digits over the encoders, layers, projectors and words of all sides."""
     digest = hashlib.blake2b(digest_size=16)
+
+    def add(module: torch.nn.Module) -> None:
+        for value in module.state_dict().values():
+            digest.update(value.detach().cpu().numpy().tobytes())
+
     for side, part in parts.items():
         for branch in part.branches:
             digest.update(json.dumps([side, branch.encoder.fingerprint, branch.layers]).encode())
             digest.update(json.dumps(branch.projector.settings()).encode())
-            for value in branch.projector.state_dict().values():
-                digest.update(value.detach().cpu().numpy().tobytes())
+            add(branch.projector)
+        if part.lexicon is not None:
+            digest.update(part.lexicon.fingerprint.encode())
+        if part.echo is not None:
+            add(part.echo)
     return digest.hexdigest()
 
 
-@torch.inference_mode()
-def project(
-    projectors: Sequence[Projector], features: Features | JoinedFeatures | np.ndarray, device: torch.device
-) -> np.ndarray:
-    """Unit vectors, float32 (n, dimension).
+def project(part: Side, features: AnyFeatures | np.ndarray, device: torch.device, *, start: bool = False) -> Any:
+    """Vectors of items of a side.
 
     Args:
-        projectors: one a branch.
-        features: of all branches, side by side in a row.
+        part: whose projectors to use.
+        features: of all its branches, side by side in a row; with `start` of those that mean something before training.
         device: where to compute.
+        start: as the projectors were before any training.
+
+    Returns:
+        Unit vectors, float32 (n, dimension); of a sparse space weights of terms, CSR (n, dimension).
     """
-    sizes = [sum(projector.blocks) for projector in projectors]
+    branches = part.starting() if start else part.branches
+    projectors = [branch.start if start else branch.projector for branch in branches]
+    return (
+        _project_words(part, projectors, features, device, start)
+        if part.sparse
+        else _project(projectors, features, device)
+    )
+
+
+@torch.inference_mode()
+def _project(projectors: Sequence[Projector], features: AnyFeatures | np.ndarray, device: torch.device) -> np.ndarray:
     out = np.empty((len(features), projectors[0].dimension), np.float32)
-    for start, rows in _chunks(features):
-        parts = torch.split(torch.from_numpy(rows).to(device), sizes, dim=1)
-        vectors: Tensor = join_vectors([one(part) for one, part in zip(projectors, parts, strict=True)])
+    for start, rows in _chunks(features, CHUNK):
+        vectors: Tensor = join_vectors(_parts(projectors, rows, device))
         out[start : start + len(rows)] = vectors.cpu().numpy()
     return out
 
 
-def _chunks(features: Features | JoinedFeatures | np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(features), CHUNK):
-        stop = min(start + CHUNK, len(features))
+@torch.inference_mode()
+def _project_words(
+    part: Side, projectors: Sequence[Projector], features: AnyFeatures | np.ndarray, device: torch.device, start: bool
+) -> sparse.csr_array:
+    if part.lexicon is None:
+        raise SpaceError("this sparse space has no terms yet: fit it on pairs, or create it with a lexicon")
+    echo, width, found = part.echo_start if start else part.echo, part.lexicon.width, []
+    for first, rows in _chunks(features, max(1, CELLS // len(part.lexicon))):
+        one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0), width)
+        if echo is not None and isinstance(features, WithWords):
+            one = one + echo.weigh(features.counts[first : first + len(rows)])
+        found.append(one)
+    return sparse.vstack(found, format="csr") if found else sparse.csr_array((0, width), dtype=np.float32)
+
+
+def _parts(projectors: Sequence[Projector], rows: np.ndarray, device: torch.device) -> list[Tensor]:
+    sizes = [sum(projector.blocks) for projector in projectors]
+    parts = torch.split(torch.from_numpy(rows).to(device), sizes, dim=1)
+    return [one(part) for one, part in zip(projectors, parts, strict=True)]
+
+
+def _chunks(features: AnyFeatures | np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(features), size):
+        stop = min(start + size, len(features))
         rows = features[start:stop] if isinstance(features, np.ndarray) else features.rows(np.arange(start, stop))
         yield start, rows

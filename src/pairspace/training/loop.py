@@ -147,7 +147,9 @@ class _Run:
         self.model.train()
         with _seeded(self.options.seed, epoch, self.device):
             for step, rows in enumerate(self.batches.epoch(epoch)):
-                set_rate(self.optimizer, schedule(self.options, (epoch - 1) * self.batches.steps + step, total))
+                done = (epoch - 1) * self.batches.steps + step
+                set_rate(self.optimizer, schedule(self.options, done, total))
+                self.step.at(done / total)
                 losses.append(self._update(rows, rng, f"in epoch {epoch}, step {step + 1}"))
                 pairs += len(rows)
                 bar.advance(len(rows), note=self._note(losses[-1]))

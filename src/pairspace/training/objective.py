@@ -15,6 +15,7 @@ from pairspace.objectives import (
     Matryoshka,
     Objective,
     Sigmoid,
+    Sparsity,
     Structure,
     Sum,
     Temperature,
@@ -26,12 +27,18 @@ __all__ = ["build_objective", "check_effect"]
 
 
 def build_objective(
-    options: TrainingOptions, temperature: Temperature, examples: Examples, *, dimension: int, bias: float | None = None
+    options: TrainingOptions,
+    temperature: Temperature,
+    examples: Examples,
+    *,
+    dimension: int,
+    bias: float | None = None,
+    sparse: bool = False,
 ) -> Objective:
     """What a run minimises.
 
         teacher_weight * distillation + (1 - teacher_weight) * objective,   each at all Matryoshka sizes,
-        + structure * regulariser
+        + structure * regulariser (+ regulariser of sparse vectors)
 
     Args:
         options: name the objective and what goes with it.
@@ -39,6 +46,7 @@ def build_objective(
         examples: what was given: negatives, scores, a teacher, features.
         dimension: of the space, which no Matryoshka size may exceed.
         bias: where the sigmoid loss starts; None for its own start.
+        sparse: the vectors are weights of terms.
 
     Raises:
         TrainingError: the objective needs something that was not given, or a setting does not fit the others.
@@ -53,11 +61,17 @@ def build_objective(
         share = options.teacher_weight
         objective = Sum([(share, teacher), (1 - share, objective)])
     if options.matryoshka:
+        if sparse:
+            raise TrainingError("the terms of a sparse space have no order to be cut in: leave matryoshka out")
         if too_large := [size for size in options.matryoshka if size > dimension]:
             raise TrainingError(f"matryoshka sizes {too_large} exceed the space's {dimension} dimensions")
         objective = Matryoshka(objective, sorted({*options.matryoshka, dimension}))
     if options.structure:
         objective = Sum([(1.0, objective), (options.structure, Structure())])
+    if sparse:
+        terms = options.terms or (None, None)
+        regulariser = Sparsity(options.regulariser, weights=options.sparsity, terms=terms)  # type: ignore[arg-type]
+        objective = Sum([(1.0, objective), (1.0, regulariser)])
     for need in sorted(objective.needs - given):
         if not (need == "teacher" and "scores" in given):
             raise TrainingError(f"the objective '{options.objective}' {_MISSING[need]}")

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pairspace.errors import TrainingError
+from pairspace.objectives.sparsity import REGULARISERS
 
 __all__ = ["OBJECTIVES", "TrainingOptions"]
 
 OBJECTIVES = ("infonce", "sigmoid", "margin", "distill", "margin-mse")
+EXPANSIONS = ("free", "texts", "words")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -43,6 +45,12 @@ class TrainingOptions:
         lora: train low-rank adapters of this rank instead of a pretrained encoder's own weights.
         projector_epochs: epochs on the projectors alone before the encoders join.
         chunk_size: pairs of which an encoder in training is in memory at once; the result is that of the whole batch.
+        regulariser: of a sparse space: "l1" or "flops".
+        sparsity: its weights, of the query side and the document side.
+        terms: mean number of terms that either side is steered to; () leaves the weights as they are.
+        expansion: "free", or controlled in training: "texts" masks all but own words of whole batches, "words" single
+            words.
+        expansion_rate: probability of a mask; None lets it fall from 1 to 0.
         precision: of encoders in training: "fp32", "bf16" (autocast), or "auto": bf16 on GPUs that have it.
     """
 
@@ -71,10 +79,16 @@ class TrainingOptions:
     lora: int | None = None
     projector_epochs: int = 0
     chunk_size: int = 64
+    regulariser: str = "l1"
+    sparsity: tuple[float, ...] = (1e-3, 1e-3)
+    terms: tuple[float, ...] = ()
+    expansion: str = "free"
+    expansion_rate: float | None = None
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matryoshka", tuple(self.matryoshka))
+        for name in ("matryoshka", "sparsity", "terms"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, low in (("epochs", 1), ("batch_size", 2), ("projector_epochs", 0), ("chunk_size", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise TrainingError(f"{name} must be at least {low}, got {getattr(self, name)}")
@@ -102,9 +116,18 @@ class TrainingOptions:
             raise TrainingError(f"debias is a cosine, got {self.debias}")
         if not self.mixing >= 1:
             raise TrainingError(f"mixing must be at least 1 (in proportion to size), got {self.mixing}")
-        for name, known in (("objective", OBJECTIVES), ("precision", PRECISIONS)):
+        for name, known in (
+            ("objective", OBJECTIVES),
+            ("precision", PRECISIONS),
+            ("regulariser", tuple(REGULARISERS)),
+            ("expansion", EXPANSIONS),
+        ):
             if getattr(self, name) not in known:
                 raise TrainingError(f"{name} '{getattr(self, name)}' is unknown: choose one of {', '.join(known)}")
+        if self.expansion_rate is not None and not 0 <= self.expansion_rate <= 1:
+            raise TrainingError(f"expansion_rate is a probability, got {self.expansion_rate}")
+        if len(self.sparsity) != 2 or len(self.terms) not in (0, 2):
+            raise TrainingError("sparsity and terms are two numbers each, of the query side and of the document side")
         self._check_together()
 
     def _check_together(self) -> None:
@@ -142,6 +165,12 @@ class TrainingOptions:
         """Options whose defaults suit a pretrained encoder in training: few epochs, smaller batches."""
         return cls(**({"epochs": 3, "batch_size": 256, "patience": None} | settings))  # type: ignore[arg-type]
 
+    @classmethod
+    def for_words(cls, **settings: object) -> TrainingOptions:
+        """Options whose defaults suit sparse spaces: dot products of weights of terms need no temperature."""
+        own = {"temperature": 1.0, "learn_temperature": False, "batch_size": 1024}
+        return cls(**(own | settings))  # type: ignore[arg-type]
+
     def to_dict(self) -> dict[str, Any]:
         """All settings by name."""
-        return asdict(self) | {"matryoshka": list(self.matryoshka)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

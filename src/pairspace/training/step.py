@@ -50,6 +50,13 @@ class Step:
         self.towers, self.objective, self.examples = towers, objective, examples
         self.options, self.processes = options, processes
 
+    def at(self, share: float) -> None:
+        """Say which share of training is done, to what changes on the way: weights of regularisers, expansion."""
+        self.objective.at(share)
+        for tower in self.towers:
+            if tower.words is not None and tower.words.expansion is not None:
+                tower.words.expansion.share = share
+
     def __call__(self, rows: np.ndarray, rng: np.random.Generator) -> float:
         """Put the gradients of a batch of pairs into the parameters' `grad`, and return its loss.
 

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 
 from pairspace.encoders.batching import batches
 from pairspace.encoders.protocol import Trainable
-from pairspace.projectors import join_vectors, unit_vectors
+from pairspace.projectors import join_vectors, to_csr, unit_vectors
+from pairspace.training.own_words import OwnWords
 
 __all__ = ["Branch", "FeatureRows", "FrozenBranch", "LiveBranch", "Mix", "StateRows", "Tower", "distinct_modules"]
 
@@ -197,11 +199,18 @@ class Tower:
 
     Args:
         branches: over the same items.
+        words: the items' own words, where the space is sparse and they count.
         device: where to compute.
+
+    Attributes:
+        sparse: its vectors are weights of terms, and are not made unit vectors.
     """
 
-    def __init__(self, branches: Sequence[Branch], *, device: torch.device | str = "cpu") -> None:
-        self.branches, self.device = tuple(branches), torch.device(device)
+    def __init__(
+        self, branches: Sequence[Branch], *, words: OwnWords | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self.branches, self.words, self.device = tuple(branches), words, torch.device(device)
+        self.sparse = any(getattr(branch.projector, "sparse", False) for branch in branches)
 
     def __len__(self) -> int:
         return len(self.branches[0])
@@ -229,19 +238,28 @@ class Tower:
     def modules(self) -> list[nn.Module]:
         """What the optimiser trains, the projectors first."""
         encoders = [branch.encoder_module for branch in self.branches if branch.encoder_module is not None]
-        return [*(branch.projector for branch in self.branches), *encoders]
+        echo = [] if self.words is None or self.words.echo is None else [self.words.echo]
+        return [*(branch.projector for branch in self.branches), *echo, *encoders]
 
     def sample(self) -> list[np.ndarray]:
         """A few items' features, which tell this tower's from others."""
         return [branch.sample() for branch in self.branches]
 
     def vectors(self, rows: np.ndarray, mix: Mix | None = None) -> Tensor:
-        """Unit vectors (n, dimension) of the items in `rows`.
+        """Vectors (n, dimension) of the items in `rows`: unit vectors, or weights of terms in a sparse space.
 
         Args:
             rows: (n,).
             mix: mixes each item's features with another's before they are projected (FuseMix).
         """
+        parts = self._parts(rows, mix)
+        if not self.sparse:
+            return join_vectors(parts)
+        total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+        training = self.branches[0].projector.training
+        return total if self.words is None else self.words.apply(total, rows, training=training)
+
+    def _parts(self, rows: np.ndarray, mix: Mix | None = None) -> list[Tensor]:
         parts = []
         for branch in self.branches:
             x = branch.features(rows)
@@ -249,14 +267,21 @@ class Tower:
                 share, partners = mix
                 x = share * x + (1 - share) * branch.features(partners)
             parts.append(branch.projector(x))
-        return join_vectors(parts)
+        return parts
 
     @torch.inference_mode()
-    def all_vectors(self, chunk: int = 16384) -> Tensor:
-        """Unit vectors of every item, in order, without gradients."""
-        step = min(chunk, 1024) if self.live else chunk
-        parts = [self.vectors(np.arange(i, min(i + step, len(self)))) for i in range(0, len(self), step)]
-        return torch.cat(parts)
+    def all_vectors(self, chunk: int = 16384) -> Any:
+        """Vectors of every item, in order, without gradients: float32 array (n, dimension), or CSR where sparse."""
+        step = min(chunk, 1024) if self.live or self.sparse else chunk
+        rows = [np.arange(i, min(i + step, len(self))) for i in range(0, len(self), step)]
+        if not self.sparse:
+            return torch.cat([self.vectors(some) for some in rows]).cpu().numpy()
+        return sparse.vstack([self._sparse_rows(some) for some in rows], format="csr")
+
+    def _sparse_rows(self, rows: np.ndarray) -> sparse.csr_array:
+        total = torch.stack(self._parts(rows)).sum(0)
+        own = None if self.words is None else self.words.rows(rows)
+        return to_csr(total) if own is None else to_csr(total, own.shape[1]) + own
 
 
 def distinct_modules(modules: Sequence[Any]) -> list[nn.Module]:

@@ -37,30 +37,33 @@ class Validation:
         self.codes = codes
         self._pairs = _keys(*codes, len(document)), _keys(codes[1], codes[0], len(query))
 
-    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of the distinct queries and documents as they are now."""
-        return self.query.all_vectors().cpu().numpy(), self.document.all_vectors().cpu().numpy()
+    def vectors(self) -> tuple[Any, Any]:
+        """Vectors of the distinct queries and documents as they are now: arrays, or CSR in a sparse space."""
+        return self.query.all_vectors(), self.document.all_vectors()
 
     def score(self) -> Score:
         """R@1 and MRR@10 now: every pairing that occurs counts as right."""
         return self._score(*self._evaluated())
 
     def record(self) -> dict[str, Any]:
-        """The score, and the two parts of a contrastive loss (Wang & Isola 2020), for the history."""
+        """The score, and what else tells how training goes, for the history.
+
+        That is the two parts of a contrastive loss (Wang & Isola 2020), and of sparse vectors how many terms they have.
+        """
         queries, documents = self._evaluated()
         score = self._score(queries, documents)
+        found = {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
+        if self.query.sparse:
+            sizes = ("query_terms", queries), ("document_terms", documents)
+            return found | {name: round(one.nnz / max(1, one.shape[0]), 2) for name, one in sizes}
         a, b = (torch.from_numpy(vectors) for vectors in (queries, documents))
         left, right = (torch.from_numpy(code[:SAMPLE]) for code in self.codes)
-        found = {
-            "validation_R@1": round(score.recall, 5),
-            "validation_MRR@10": round(score.reciprocal_rank, 5),
-            "alignment": round(float(alignment(a[left], b[right])), 5),
-        }
+        found["alignment"] = round(float(alignment(a[left], b[right])), 5)
         if min(len(a), len(b)) > 1:
             found["uniformity"] = round((float(uniformity(a[:SAMPLE])) + float(uniformity(b[:SAMPLE]))) / 2, 5)
         return found
 
-    def _evaluated(self) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluated(self) -> tuple[Any, Any]:
         modules = [m for tower in (self.query, self.document) for m in tower.modules()]
         modes = [m.training for m in modules]
         for m in modules:
@@ -70,9 +73,10 @@ class Validation:
             m.train(mode)
         return found
 
-    def _score(self, queries: np.ndarray, documents: np.ndarray) -> Score:
-        there = _hits(top_k(queries, documents, DEPTH), self._pairs[0], len(documents))
-        back = _hits(top_k(documents, queries, DEPTH), self._pairs[1], len(queries))
+    def _score(self, queries: Any, documents: Any) -> Score:
+        similarity, (left, right) = "dot" if self.query.sparse else "cosine", self._pairs
+        there = _hits(top_k(queries, documents, DEPTH, similarity=similarity), left, documents.shape[0])
+        back = _hits(top_k(documents, queries, DEPTH, similarity=similarity), right, queries.shape[0])
         recall, rank = (np.mean([value(h) for h in (there, back)]) for value in (_recall, _reciprocal_rank))
         return Score(float(recall), float(rank))
 

@@ -31,7 +31,16 @@ def describe_collapse(query: Tower, document: Tower) -> list[str]:
     notes = []
     for name, tower in (("query", query), ("document", document)):
         rows = np.unique(np.linspace(0, len(tower) - 1, SAMPLE).astype(np.int64))
-        mean = float(tower.vectors(rows).mean(0).norm() ** 2)
+        vectors = tower.vectors(rows)
+        if tower.sparse:
+            empty = int((vectors.amax(1) <= 0).sum())
+            if empty:
+                notes.append(
+                    f"{empty / len(rows):.1%} of the items of the {name} side have no term at all and can be found by "
+                    "nothing: lower the weight of the regulariser, or aim at more terms"
+                )
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        mean = float(vectors.mean(0).norm() ** 2)
         if len(rows) > 8 and mean > COLLAPSED:
             notes.append(
                 f"collapse: unrelated items of the {name} side have a mean cosine of {mean:.2f}. Lower the learning "

@@ -1,0 +1,287 @@
+"""What makes a space one of words: where its terms come from, what they begin with, and what its vectors say.
+
+    terms      whole words of the training texts, a word list, or a tokenizer's pieces (`Lexicon`)
+    anchors    every term encoded as if it were a text, centred, at length one: the head of the projectors
+    start      features -> the anchors' own space: the identity where the encoder is theirs, else the rotation that
+               brings the pairs closest; and a bias that leaves each item so many terms
+    echo       the texts' own words, weighted as in BM25
+
+So before anything is learnt a text is described by the words nearest to it, whichever side or language it is of, and a
+picture too, if its encoder can be brought near the words'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy import sparse
+
+from pairspace.encoders.lexicon import Lexicon
+from pairspace.errors import ShapeError, SpaceError
+from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
+from pairspace.space.side import Branch, Side
+
+if TYPE_CHECKING:
+    from pairspace.space.model import Space
+
+__all__ = [
+    "Explanation",
+    "Sample",
+    "TermMatch",
+    "begin_words",
+    "decode",
+    "explain",
+    "intersection",
+    "own_counts",
+    "read_lexicon",
+    "sparsity",
+    "texts_of",
+]
+
+GAIN = 12.0  # of the scores at the start
+TERMS = 100.0  # that an item has at the start, on average
+ROWS = 4096  # items on which that is measured
+
+
+class Sample(NamedTuple):
+    """What words begin with: features of some items of a side, one array a branch, and the own words of all."""
+
+    features: Sequence[np.ndarray]
+    counts: sparse.csr_array | None
+
+
+def texts_of(space: Space, items: Mapping[str, Any]) -> pa.Array:
+    """All sides' items that are texts.
+
+    Raises:
+        SpaceError: there are none.
+    """
+    found = [one for side, one in items.items() if space.part(side).encoder.modality == "text"]
+    if not found:
+        raise SpaceError("a sparse space takes its terms from texts, and no side holds any: give it a word list")
+    return pa.concat_arrays([one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in found])
+
+
+def own_counts(part: Side, items: Any) -> sparse.csr_array | None:
+    """How often each term stands in the items of a side; None where they are no texts."""
+    if part.lexicon is None or part.encoder.modality != "text":
+        return None
+    return part.lexicon.counts(items)
+
+
+def begin_words(
+    space: Space,
+    lexicon: Lexicon,
+    *,
+    sample: Mapping[str, Sample] | None = None,
+    pairs: Mapping[str, np.ndarray] | None = None,
+    progress: bool | None = None,
+) -> None:
+    """Give an untrained sparse space its terms and what it begins with.
+
+    Args:
+        space: its projectors are replaced.
+        lexicon: the terms.
+        sample: of each side some items; None calibrates on the terms themselves.
+        pairs: of each side the last-layer features of partners, row by row, to align encoders of different origin.
+        progress: show bars.
+
+    Raises:
+        SpaceError: encoders of different origin, and no pairs to align them by.
+    """
+    anchors, owner = _anchors(space, lexicon, progress)
+    made: dict[int, LexicalProjector] = {}
+    for side in space.sides:
+        part = space.part(side)
+        part.lexicon = lexicon
+        given = None if sample is None else sample[side]
+        for place, branch in enumerate(part.branches):
+            if id(branch.projector) not in made:
+                made[id(branch.projector)] = _begun(branch, lexicon, anchors)
+                rows = _terms_features(space, branch, lexicon, progress) if given is None else given.features[place]
+                some, projector = torch.from_numpy(rows[:ROWS]), made[id(branch.projector)]
+                if owner is None or _same_origin(branch, owner):
+                    projector.pass_through(some)
+                else:
+                    _turn(projector, branch, owner, side, space, pairs)
+                projector.calibrate(some, gain=GAIN, terms=min(TERMS, len(lexicon) / 4))
+            branch.projector = made[id(branch.projector)].to(space.device).eval()
+        _begin_echo(part, lexicon, given)
+    space.keep_start()
+
+
+def _anchors(space: Space, lexicon: Lexicon, progress: bool | None) -> tuple[torch.Tensor | None, Branch | None]:
+    """Vectors of the terms, and the branch whose encoder made them: the first with weights of old that reads texts."""
+    for side in space.sides:
+        for branch in space.part(side).starting():
+            if branch.encoder.modality == "text":
+                rows = torch.from_numpy(_terms_features(space, branch, lexicon, progress)[:, -branch.blocks[-1] :])
+                rows = rows - rows.mean(0)
+                return torch.nn.functional.normalize(rows, dim=1), branch
+    return None, None
+
+
+def _terms_features(space: Space, branch: Branch, lexicon: Lexicon, progress: bool | None) -> np.ndarray:
+    terms = pa.array([term.removeprefix("##") for term in lexicon.terms], pa.large_string())
+    return branch.features(terms, cache=space.cache, start=branch.origin is not None, progress=progress).rows()
+
+
+def _begun(branch: Branch, lexicon: Lexicon, anchors: torch.Tensor | None) -> LexicalProjector:
+    settings = branch.projector.settings() | {"dimension": len(lexicon)}
+    del settings["kind"]
+    if anchors is None:
+        settings["head"] = "free"
+    else:
+        settings["width"] = anchors.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        projector = LexicalProjector(**settings)
+    if anchors is not None:
+        projector.set_head(anchors)
+    return projector
+
+
+def _same_origin(branch: Branch, owner: Branch) -> bool:
+    return branch.origin is not None and branch.origin.fingerprint == owner.origin.fingerprint  # type: ignore[union-attr]
+
+
+def _turn(
+    projector: LexicalProjector,
+    branch: Branch,
+    owner: Branch,
+    side: str,
+    space: Space,
+    pairs: Mapping[str, np.ndarray] | None,
+) -> None:
+    """Bring the features of another encoder near the anchors; one that starts from nothing stays as it is."""
+    if branch.origin is None:
+        return
+    if pairs is None:
+        raise SpaceError(
+            f"the encoder of side '{side}' is not the one that knows the terms: fit the space on pairs first"
+        )
+    target = next(name for name in space.sides if owner in space.part(name).branches)
+    y, x = torch.from_numpy(pairs[target]), torch.from_numpy(pairs[side])
+    fixed = IdentityProjector(owner.blocks[-1:], owner.blocks[-1])
+    align(fixed, projector, y, x)
+
+
+def _begin_echo(part: Side, lexicon: Lexicon, given: Sample | None) -> None:
+    if not part.wants_echo or part.encoder.modality != "text":
+        return
+    part.echo = Echo(len(lexicon))
+    if given is not None and given.counts is not None:
+        part.echo.start(given.counts)
+
+
+class TermMatch(NamedTuple):
+    """A term that a query and a document share."""
+
+    term: str
+    query: float
+    document: float
+
+    @property
+    def score(self) -> float:
+        """What it adds to the similarity."""
+        return self.query * self.document
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a document fits a query.
+
+    Attributes:
+        score: their similarity.
+        matches: the shared terms, the weightiest first; their scores add up to `score`.
+        query, document: terms of either, the weightiest first.
+    """
+
+    score: float
+    matches: tuple[TermMatch, ...]
+    query: tuple[tuple[str, float], ...]
+    document: tuple[tuple[str, float], ...]
+
+
+def decode(lexicon: Lexicon, vectors: Any, top_k: int | None) -> list[list[tuple[str, float]]]:
+    """Terms and weights of each vector, the weightiest first."""
+    vectors = _matrix(lexicon, vectors)
+    found = []
+    for start, stop in zip(vectors.indptr[:-1], vectors.indptr[1:], strict=True):
+        columns, weights = vectors.indices[start:stop], vectors.data[start:stop]
+        best = np.lexsort((columns, -weights))[:top_k]
+        found.append([(lexicon.name(int(columns[i])), float(weights[i])) for i in best])
+    return found
+
+
+def explain(lexicon: Lexicon, query: Any, document: Any, top_k: int | None) -> Explanation:
+    """The terms that two vectors share."""
+    asked, given = _matrix(lexicon, query), _matrix(lexicon, document)
+    if asked.shape[0] != 1 or given.shape[0] != 1:
+        raise ShapeError(f"explain takes one query and one document, got {asked.shape[0]} and {given.shape[0]}")
+    _, left, right = np.intersect1d(asked.indices, given.indices, return_indices=True)
+    shared = [
+        TermMatch(lexicon.name(int(asked.indices[i])), float(asked.data[i]), float(given.data[j]))
+        for i, j in zip(left, right, strict=True)
+    ]
+    shared.sort(key=lambda match: (-match.score, match.term))
+    words = [tuple(decode(lexicon, one, top_k)[0]) for one in (asked, given)]
+    return Explanation(sum(match.score for match in shared), tuple(shared), words[0], words[1])
+
+
+def _matrix(lexicon: Lexicon, vectors: Any) -> sparse.csr_array:
+    if not sparse.issparse(vectors):
+        raise SpaceError("vectors of a sparse space are SciPy CSR matrices, as `encode` gives them")
+    if vectors.ndim == 1:
+        vectors = vectors.reshape(1, -1)
+    if vectors.shape[1] != lexicon.width:
+        raise ShapeError(f"vectors of this space have {lexicon.width:,} columns, got {vectors.shape[1]:,}")
+    return sparse.csr_array(vectors)
+
+
+def sparsity(lexicon: Lexicon, vectors: Any) -> dict[str, float]:
+    """Mean number of terms of a vector, and the share of the columns that are zero."""
+    vectors = _matrix(lexicon, vectors)
+    mean = vectors.nnz / max(1, vectors.shape[0])
+    return {"active_dims": mean, "sparsity_ratio": 1 - mean / max(1, vectors.shape[1])}
+
+
+def intersection(lexicon: Lexicon, a: Any, b: Any) -> sparse.csr_array:
+    """Products of weights, term by term; one row meets every row of the other.
+
+    Raises:
+        ShapeError: other numbers of rows.
+    """
+    left, right = _matrix(lexicon, a), _matrix(lexicon, b)
+    if left.shape[0] != right.shape[0] and 1 not in (left.shape[0], right.shape[0]):
+        raise ShapeError(f"vectors to intersect: {left.shape[0]} and {right.shape[0]} rows; equal numbers, or one of 1")
+    rows = max(left.shape[0], right.shape[0])
+    left, right = (one if one.shape[0] == rows else one[np.zeros(rows, np.int64)] for one in (left, right))
+    return sparse.csr_array(left.multiply(right))
+
+
+def read_lexicon(space: Space, given: Lexicon | str | Path) -> Lexicon:
+    """A lexicon as a user names it: an object, "pieces" of the first text encoder's tokenizer, or a file.
+
+    Raises:
+        SpaceError: the space is dense, or no encoder has a tokenizer.
+        EncoderError: the file is no word list.
+    """
+    if not space.sparse:
+        raise SpaceError("a lexicon is of sparse spaces: use projector='lexical'")
+    if isinstance(given, Lexicon):
+        return given
+    if given != "pieces":
+        return Lexicon.from_file(given, language=space.language)
+    for side in space.sides:
+        for branch in space.part(side).branches:
+            tokenizer = getattr(getattr(branch.encoder, "tokens", None), "backend", None)
+            if tokenizer is not None:
+                return Lexicon.from_tokenizer(tokenizer)
+    raise SpaceError("lexicon='pieces': no encoder of this space has a tokenizer")

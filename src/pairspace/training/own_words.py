@@ -1,0 +1,119 @@
+"""The words that items hold themselves, in training: added to their expansion, or the only ones allowed beside it.
+
+A text of a sparse space has two kinds of terms: those that its projector finds (expansion), and its own words. The own
+words are used in two ways. With an `Echo` their weights are added, and trained along. And expansion control (Nguyen et
+al., ECIR 2024) masks the expansion, with a probability p that falls over training, so that own words are learnt first
+and what is added to them keeps to their meaning:
+
+    texts:  with probability p a whole batch may use own words only         (caption-level in the paper)
+    words:  each other term of each text is kept with probability 1 - p     (word-level)
+
+p falls from 1 to 0 over the first 95 % of training, or stays at a fixed rate. Items that are no texts are never masked.
+
+Words without a column of their own meet in training in a few folded columns, which two of them share now and then; the
+vectors outside training keep them apart.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from pairspace.projectors.echo import Echo
+
+__all__ = ["FOLDED", "Expansion", "OwnWords"]
+
+FOLDED = 2048  # columns of unknown words in training: two texts of four such words each share one by chance in 1 of 128
+_FALLS = 0.95  # share of training after which nothing is masked
+
+Level = Literal["texts", "words"]
+
+
+class Expansion:
+    """How much of the expansion is masked at this point of training.
+
+    Args:
+        level: whole batches of texts, or single words.
+        rate: p for the whole training; None lets it fall.
+        seed: of the draws.
+    """
+
+    def __init__(self, level: Level, *, rate: float | None = None) -> None:
+        self.level, self.rate = level, rate
+        self.share = 0.0
+
+    @property
+    def probability(self) -> float:
+        """P now."""
+        return self.rate if self.rate is not None else max(0.0, 1 - self.share / _FALLS)
+
+    def allowed(self, own: Tensor) -> Tensor | None:
+        """Which terms each text may use, bool like `own`; None for all.
+
+        Args:
+            own: bool (n, terms), the words of the texts themselves.
+        """
+        if self.level == "texts":
+            return own if float(torch.rand(())) < self.probability else None
+        return own | (torch.rand(own.shape, device=own.device) >= self.probability)
+
+
+class OwnWords:
+    """Own words of the items of a tower.
+
+    Args:
+        counts: CSR (items, terms and columns of unknown words).
+        terms: how many columns are terms.
+        echo: gives own words weights; None leaves them out.
+        expansion: masks the expansion in training; None never does.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        counts: sparse.csr_array,
+        terms: int,
+        *,
+        echo: Echo | None = None,
+        expansion: Expansion | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.counts, self.terms, self.echo, self.expansion = counts, terms, echo, expansion
+        self.device = torch.device(device)
+        self._saturated = None if echo is None else echo.saturated(counts)
+
+    def apply(self, weights: Tensor, rows: np.ndarray, *, training: bool) -> Tensor:
+        """Expansion weights (n, terms) of the items in `rows`, masked where asked for, and own words added.
+
+        Returns:
+            (n, terms), or with an echo (n, terms + FOLDED).
+        """
+        counts = self.counts[rows]
+        if training and self.expansion is not None:
+            known = counts.indices < self.terms
+            owner = np.repeat(np.arange(len(rows)), np.diff(counts.indptr))
+            own = torch.zeros(len(rows), self.terms, dtype=torch.bool, device=self.device)
+            own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
+            allowed = self.expansion.allowed(own)
+            if allowed is not None:
+                weights = weights * allowed
+        if self.echo is None or self._saturated is None:
+            return weights
+        found = self._saturated[rows]
+        owner = np.repeat(np.arange(len(rows)), np.diff(found.indptr))
+        columns = self._tensor(found.indices)
+        values = torch.from_numpy(found.data).to(self.device) * self.echo.weights(columns)
+        folded = torch.where(columns < self.terms, columns, self.terms + (columns - self.terms) % FOLDED)
+        wide = torch.nn.functional.pad(weights, (0, FOLDED))
+        return wide.index_put((self._tensor(owner), folded), values, accumulate=True)
+
+    def rows(self, rows: np.ndarray) -> sparse.csr_array | None:
+        """Own words' weights as they are outside training, CSR; None without an echo."""
+        return None if self.echo is None else self.echo.weigh(self.counts[rows])
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(array, np.int64)).to(self.device)
