@@ -168,7 +168,7 @@ def test_several_spaces_are_several_modes(tmp_path, make_space, texts):
         index.add(IDS, texts)
         assert index.search(texts[0], k=1, mode="other")[0].id == "chess"
         assert b.asked[-1][0] == "question"
-        with pytest.raises(IndexingError, match=r"no mode 'bm25'; it has: dense, other \(words are indexed by"):
+        with pytest.raises(IndexingError, match=r"no mode 'bm25'; it has: dense, other, hybrid \(words are indexed by"):
             index.search("chess", mode="bm25")
         with pytest.raises(IndexingError, match=r"vectors dense, other: give vectors="):
             index.add(["x"], vectors=np.ones((1, 16)))

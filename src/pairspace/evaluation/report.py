@@ -13,6 +13,7 @@ import numpy as np
 
 from pairspace.data import atomic_file, write_run
 from pairspace.errors import DataError, PairspaceError
+from pairspace.evaluation.sparsity import WordUse
 from pairspace.evaluation.table import p_text, pipe_table, short
 from pairspace.neighbours import Ranking
 
@@ -82,6 +83,8 @@ class Report:
         results: system -> direction name -> `Result`.
         contrasts: direction name -> `Contrast`s.
         settings: space, fingerprint, depth, resamples, seed, and what was evaluated.
+        words: of a sparse space, how either side uses its terms.
+        flops: of a sparse space, terms that a query and a document share on average.
     """
 
     metrics: tuple[str, ...]
@@ -89,6 +92,8 @@ class Report:
     results: Mapping[str, Mapping[str, Result]]
     contrasts: Mapping[str, tuple[Contrast, ...]]
     settings: Mapping[str, Any]
+    words: tuple[WordUse, ...] = ()
+    flops: float | None = None
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -134,7 +139,8 @@ class Report:
         return self.results[system][direction]
 
     def __str__(self) -> str:
-        return "\n\n".join([self._head(), *(self._direction_text(direction) for direction in self.directions)])
+        parts = [self._head(), *(self._direction_text(direction) for direction in self.directions)]
+        return "\n\n".join([*parts, *([self._words_text()] if self.words else [])])
 
     def to_dict(self, *, per_query: bool = False) -> dict[str, Any]:
         """All numbers as plain Python values.
@@ -146,6 +152,7 @@ class Report:
             **self.settings,
             "metrics": list(self.metrics),
             "directions": [self._direction_dict(direction, per_query) for direction in self.directions],
+            **({"words": [one.to_dict() for one in self.words], "flops": self.flops} if self.words else {}),
         }
 
     def to_json(self, *, per_query: bool = False) -> str:
@@ -191,6 +198,20 @@ class Report:
             f"{known.get('space', 'space')}{state}: mean over queries; below it the 95 % bootstrap interval "
             f"({known.get('resamples', 0):,} resamples, seed {known.get('seed', 0)})"
         )
+
+    def _words_text(self) -> str:
+        rows = [
+            [
+                one.side,
+                f"{one.terms:.1f}",
+                f"{one.empty:,}",
+                f"{one.vocabulary:.1%}",
+                *("" if value != value else f"{value:.3f}" for value in (one.jaccard, one.exact, one.semantic)),
+            ]
+            for one in self.words
+        ]
+        names = ["words", "terms", "without", "vocabulary used", "Jaccard", "Exact@20", "Semantic@20"]
+        return f"{pipe_table(names, rows)}\n\nA query and a document share {self.flops:.2f} terms on average (FLOPs)."
 
     def _direction_text(self, direction: Direction) -> str:
         contrasts = self.contrasts[direction.name]

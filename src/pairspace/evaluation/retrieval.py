@@ -100,7 +100,8 @@ def evaluate(
         "resamples": resamples,
         "seed": seed,
     }
-    return Report(METRICS, tuple(directions), results, contrasts, settings)
+    words, flops = systems.words(tasks[0]) if getattr(space, "sparse", False) else ((), None)
+    return Report(METRICS, tuple(directions), results, contrasts, settings, words, flops)
 
 
 def _tasks(

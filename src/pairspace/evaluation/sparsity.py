@@ -22,36 +22,60 @@ from scipy import sparse
 
 from pairspace.neighbours import normalise
 
-__all__ = [
-    "SparsityReport",
-    "active_terms",
-    "exact_at_k",
-    "jaccard",
-    "overlap_flops",
-    "semantic_at_k",
-    "vocabulary_share",
-]
+__all__ = ["WordUse", "exact_at_k", "jaccard", "overlap_flops", "semantic_at_k", "vocabulary_share", "word_use"]
 
+TOP = 20  # the k of Exact@k and Semantic@k
 _PAIRS = 10_000
 _ROWS = 2_000  # texts that Semantic@k is measured on
 
 
 @dataclass(frozen=True)
-class SparsityReport:
-    """The measures of a space of words on some pairs; NaN where one cannot be had."""
+class WordUse:
+    """How the items of a side use the words of a space; NaN where a measure cannot be had.
 
-    query_terms: float
-    document_terms: float
+    Attributes:
+        side: its name.
+        terms: mean number of terms of an item.
+        empty: items without any.
+        vocabulary: share of all terms that some item has.
+        jaccard: mean overlap of two random items.
+        exact: Exact@20; of texts only.
+        semantic: Semantic@20; of texts only.
+    """
+
+    side: str
+    terms: float
     empty: int
-    flops: float
     vocabulary: float
     jaccard: float
-    exact_at_20: float
-    semantic_at_20: float
+    exact: float
+    semantic: float
 
     def to_dict(self) -> dict[str, Any]:
-        """By name."""
-        return asdict(self)
+        """By name; None for what cannot be had."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
+
+
+def word_use(side: str, vectors: sparse.csr_array, terms: int, own: Any = None, table: Any = None) -> WordUse:
+    """All measures of one side.
+
+    Args:
+        side: its name.
+        vectors: CSR (n, terms and columns of unknown words).
+        terms: how many columns are terms.
+        own: CSR, what each item holds itself; None where they are no texts.
+        table: (terms, dim), a vector of each term; None where there is none.
+    """
+    sizes, nothing = active_terms(vectors), float("nan")
+    return WordUse(
+        side,
+        float(sizes.mean()) if len(sizes) else 0.0,
+        int((sizes == 0).sum()),
+        vocabulary_share(vectors, terms),
+        jaccard(vectors),
+        nothing if own is None else exact_at_k(vectors, own, TOP),
+        nothing if own is None or table is None else semantic_at_k(vectors, own, TOP, table),
+    )
 
 
 def active_terms(vectors: sparse.csr_array) -> np.ndarray:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from scipy.sparse import issparse
 
 from pairspace.errors import SpaceError
+from pairspace.evaluation.sparsity import WordUse, overlap_flops, word_use
 from pairspace.evaluation.tasks import Items, Task
 from pairspace.neighbours import Bm25, Ranking, reciprocal_rank_fusion, top_k, zscore_fusion
 
@@ -90,6 +91,16 @@ class Systems:
         if key not in self._encoded:
             self._encoded[key] = self._encode(items, passages)
         return self._encoded[key]
+
+    def words(self, task: Task) -> tuple[tuple[WordUse, ...], float]:
+        """How either side of a sparse space uses its terms, and how many a query and a document share."""
+        lexicon, table, found, vectors = self.space.lexicon, self.space.term_vectors(), [], []
+        for items in (task.queries, task.documents):
+            own = None if items.texts is None else lexicon.counts(items.texts)
+            encoded = self.encoded(items)
+            vectors.append(encoded.vectors)
+            found.append(word_use(items.side, encoded.vectors, len(lexicon), own, table))
+        return tuple(found), overlap_flops(*vectors)
 
     def _encode(self, items: Items, passages: bool) -> Encoded:
         given, owners = items.items, None

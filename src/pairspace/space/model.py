@@ -32,6 +32,7 @@ from pairspace.space.words import (
     own_counts,
     read_lexicon,
     sparsity,
+    term_vectors,
 )
 from pairspace.training import History, TrainingOptions
 
@@ -352,23 +353,27 @@ class Space:
             raise SpaceError(f"only a sparse space has words; {what}")
         return found
 
+    def term_vectors(self) -> np.ndarray | None:
+        """A unit vector of each term, by the first encoder that came with weights and reads texts; None without one."""
+        return term_vectors(self)
+
     def decode(self, vectors: Any, top_k: int | None = 10) -> list[list[tuple[str, float]]]:
         """The weightiest terms of each vector with their weights; None gives all."""
-        return decode(self.lexicon, vectors, top_k)
+        return decode(self.part(), vectors, top_k)
 
     def sparsity(self, vectors: Any) -> dict[str, float]:
         """Mean number of terms ("active_dims") and share of zeros ("sparsity_ratio") of vectors."""
-        return sparsity(self.lexicon, vectors)
+        return sparsity(self.part(), vectors)
 
     def intersection(self, a: Any, b: Any) -> Any:
         """Products of the weights of terms that two vectors, or rows of equal number, share: CSR (n, dimension)."""
-        return intersection(self.lexicon, a, b)
+        return intersection(self.part(), a, b)
 
     def explain(self, query: Any, document: Any, top_k: int | None = 10) -> Explanation:
         """Which terms carry the match of a query and a document, given as items; `top_k` terms of either."""
         sides = (query, self.query_side), (document, self.document_side)
         vectors = [self.encode([item], side=side, cache=False, progress=False) for item, side in sides]
-        return explain(self.lexicon, *vectors, top_k)
+        return explain(self.part(), *vectors, top_k)
 
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""
@@ -456,4 +461,6 @@ class Space:
 
     def __repr__(self) -> str:
         sides = ", ".join(f"{side}: {part}" for side, part in self._parts.items())
-        return f"Space({sides}; {self.dimension} dimensions, {'trained' if self.trained else 'not trained'})"
+        known = self.part().lexicon
+        size = f"{'no' if known is None else len(known)} terms" if self.sparse else f"{self.dimension} dimensions"
+        return f"Space({sides}; {size}, {'trained' if self.trained else 'not trained'})"

@@ -133,7 +133,9 @@ class Side:
     @property
     def dimension(self) -> int:
         """Of the vectors."""
-        return self.branches[0].projector.dimension if self.lexicon is None else self.lexicon.width
+        if self.lexicon is None:
+            return self.branches[0].projector.dimension
+        return self.lexicon.width if self.wants_echo else len(self.lexicon)
 
     @property
     def name(self) -> str:
@@ -257,7 +259,7 @@ def _project_words(
 ) -> sparse.csr_array:
     if part.lexicon is None:
         raise SpaceError("this sparse space has no terms yet: fit it on pairs, or create it with a lexicon")
-    echo, width, found = part.echo_start if start else part.echo, part.lexicon.width, []
+    echo, width, found = part.echo_start if start else part.echo, part.dimension, []
     for first, rows in _chunks(features, max(1, CELLS // len(part.lexicon))):
         one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0), width)
         if echo is not None and isinstance(features, WithWords):

@@ -41,6 +41,7 @@ __all__ = [
     "own_counts",
     "read_lexicon",
     "sparsity",
+    "term_vectors",
     "texts_of",
 ]
 
@@ -127,6 +128,12 @@ def _anchors(space: Space, lexicon: Lexicon, progress: bool | None) -> tuple[tor
     return None, None
 
 
+def term_vectors(space: Space) -> np.ndarray | None:
+    """A unit vector of each term, by the encoder that reads them: float32 (terms, dim); None where none does."""
+    vectors, _ = _anchors(space, space.lexicon, progress=False)
+    return None if vectors is None else vectors.numpy()
+
+
 def _terms_features(space: Space, branch: Branch, lexicon: Lexicon, progress: bool | None) -> np.ndarray:
     terms = pa.array([term.removeprefix("##") for term in lexicon.terms], pa.large_string())
     return branch.features(terms, cache=space.cache, start=branch.origin is not None, progress=progress).rows()
@@ -209,10 +216,9 @@ class Explanation:
     document: tuple[tuple[str, float], ...]
 
 
-def decode(lexicon: Lexicon, vectors: Any, top_k: int | None) -> list[list[tuple[str, float]]]:
+def decode(part: Side, vectors: Any, top_k: int | None) -> list[list[tuple[str, float]]]:
     """Terms and weights of each vector, the weightiest first."""
-    vectors = _matrix(lexicon, vectors)
-    found = []
+    vectors, lexicon, found = _matrix(part, vectors), _known(part), []
     for start, stop in zip(vectors.indptr[:-1], vectors.indptr[1:], strict=True):
         columns, weights = vectors.indices[start:stop], vectors.data[start:stop]
         best = np.lexsort((columns, -weights))[:top_k]
@@ -220,9 +226,9 @@ def decode(lexicon: Lexicon, vectors: Any, top_k: int | None) -> list[list[tuple
     return found
 
 
-def explain(lexicon: Lexicon, query: Any, document: Any, top_k: int | None) -> Explanation:
+def explain(part: Side, query: Any, document: Any, top_k: int | None) -> Explanation:
     """The terms that two vectors share."""
-    asked, given = _matrix(lexicon, query), _matrix(lexicon, document)
+    asked, given, lexicon = _matrix(part, query), _matrix(part, document), _known(part)
     if asked.shape[0] != 1 or given.shape[0] != 1:
         raise ShapeError(f"explain takes one query and one document, got {asked.shape[0]} and {given.shape[0]}")
     _, left, right = np.intersect1d(asked.indices, given.indices, return_indices=True)
@@ -231,34 +237,39 @@ def explain(lexicon: Lexicon, query: Any, document: Any, top_k: int | None) -> E
         for i, j in zip(left, right, strict=True)
     ]
     shared.sort(key=lambda match: (-match.score, match.term))
-    words = [tuple(decode(lexicon, one, top_k)[0]) for one in (asked, given)]
+    words = [tuple(decode(part, one, top_k)[0]) for one in (asked, given)]
     return Explanation(sum(match.score for match in shared), tuple(shared), words[0], words[1])
 
 
-def _matrix(lexicon: Lexicon, vectors: Any) -> sparse.csr_array:
+def _known(part: Side) -> Lexicon:
+    assert part.lexicon is not None  # `Space` has seen to it
+    return part.lexicon
+
+
+def _matrix(part: Side, vectors: Any) -> sparse.csr_array:
     if not sparse.issparse(vectors):
         raise SpaceError("vectors of a sparse space are SciPy CSR matrices, as `encode` gives them")
     if vectors.ndim == 1:
         vectors = vectors.reshape(1, -1)
-    if vectors.shape[1] != lexicon.width:
-        raise ShapeError(f"vectors of this space have {lexicon.width:,} columns, got {vectors.shape[1]:,}")
+    if vectors.shape[1] != part.dimension:
+        raise ShapeError(f"vectors of this space have {part.dimension:,} columns, got {vectors.shape[1]:,}")
     return sparse.csr_array(vectors)
 
 
-def sparsity(lexicon: Lexicon, vectors: Any) -> dict[str, float]:
+def sparsity(part: Side, vectors: Any) -> dict[str, float]:
     """Mean number of terms of a vector, and the share of the columns that are zero."""
-    vectors = _matrix(lexicon, vectors)
+    vectors = _matrix(part, vectors)
     mean = vectors.nnz / max(1, vectors.shape[0])
     return {"active_dims": mean, "sparsity_ratio": 1 - mean / max(1, vectors.shape[1])}
 
 
-def intersection(lexicon: Lexicon, a: Any, b: Any) -> sparse.csr_array:
+def intersection(part: Side, a: Any, b: Any) -> sparse.csr_array:
     """Products of weights, term by term; one row meets every row of the other.
 
     Raises:
         ShapeError: other numbers of rows.
     """
-    left, right = _matrix(lexicon, a), _matrix(lexicon, b)
+    left, right = _matrix(part, a), _matrix(part, b)
     if left.shape[0] != right.shape[0] and 1 not in (left.shape[0], right.shape[0]):
         raise ShapeError(f"vectors to intersect: {left.shape[0]} and {right.shape[0]} rows; equal numbers, or one of 1")
     rows = max(left.shape[0], right.shape[0])
