@@ -14,6 +14,7 @@ from pairspace.cli.compare import compare
 from pairspace.cli.demo import demo
 from pairspace.cli.encode import encode
 from pairspace.cli.evaluate import evaluate
+from pairspace.cli.explain import explain
 from pairspace.cli.index import index
 from pairspace.cli.info import info
 from pairspace.cli.join import join
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, sweep, evaluate, compare, join, mine_negatives, index, search, encode, info, demo):
+for verb in (train, sweep, evaluate, compare, join, mine_negatives, index, search, explain, encode, info, demo):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
 

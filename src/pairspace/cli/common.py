@@ -22,6 +22,7 @@ __all__ = [
     "Sides",
     "SkipBad",
     "TrustCode",
+    "numbers",
     "one_or_per_side",
     "parse_size",
     "print_json",
@@ -110,6 +111,21 @@ def sizes(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise PairspaceError(f"{option} {text}: write it as 64,128,256") from None
+
+
+def numbers(text: str, option: str) -> tuple[float, ...]:
+    """`20,100` to a number of the query side and one of the document side; one number is for both.
+
+    Raises:
+        PairspaceError: not one or two numbers.
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 2):
+        raise PairspaceError(f"{option} {text}: write one number, or two for query and document, as 20,100")
+    return found * 2 if len(found) == 1 else found
 
 
 def print_json(value: Any) -> None:

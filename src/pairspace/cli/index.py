@@ -27,6 +27,8 @@ def index(
     payload: Annotated[list[str] | None, typer.Option(help="A column to keep with each item. Repeatable.")] = None,
     text: Annotated[bool, typer.Option(help="Also index the words, for BM25 and hybrid search.")] = True,
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
+    mass: Annotated[float, typer.Option(help="Of sparse vectors, keep this share of the weight.")] = 1.0,
+    terms: Annotated[int | None, typer.Option(help="Of sparse vectors, keep at most so many terms.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index at the output.")] = False,
     device: Device = None,
     trust_remote_code: TrustCode = False,
@@ -44,7 +46,7 @@ def index(
     began = time.perf_counter()
     if (output / "manifest.json").exists() and not overwrite:
         opened = Index.open(output, loaded)
-        there = opened.manifest.spaces["dense"].side
+        there = next(iter(opened.manifest.spaces.values())).side
         if there != side or (passages and not opened.manifest.passages):
             opened.close()
             raise PairspaceError(
@@ -52,7 +54,8 @@ def index(
                 "what an index holds is fixed when it is made; choose another --output, or --overwrite it"
             )
     else:
-        opened = Index.create(output, loaded, side=side, text=text, passages=passages, overwrite=overwrite)
+        how: dict[str, Any] = {"passages": passages, "mass": mass, "terms": terms, "overwrite": overwrite}
+        opened = Index.create(output, loaded, side=side, text=text, **how)
     with opened, stoppable():
         added = opened.add(read.ids, read.items, payload=read.payload)
         opened.optimise()

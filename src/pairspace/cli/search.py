@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,19 +15,14 @@ from pairspace.errors import PairspaceError
 __all__ = ["search"]
 
 
-class Mode(StrEnum):
-    """What to search by."""
-
-    dense = "dense"
-    bm25 = "bm25"
-    hybrid = "hybrid"
-
-
 def search(
     index: Annotated[Path, typer.Argument(help="Folder of an index.")],
     query: Annotated[list[str], typer.Argument(help="What to look for; several are searched at once.")],
     k: Annotated[int, typer.Option("-k", help="Hits a query.")] = 10,
-    mode: Annotated[Mode, typer.Option(help="By meaning, by words, or both.")] = Mode.dense,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="dense, sparse, bm25, several as dense+bm25, or hybrid: all. (default: the space)"),
+    ] = None,
     filter: Annotated[
         list[str] | None, typer.Option(help="Keep items whose field has this value: section=games.")
     ] = None,
@@ -44,7 +38,7 @@ def search(
 
     loaded = Space.from_pretrained(space, device=device) if space is not None else None
     with Index.open(index, loaded) as opened:
-        found = opened.search(list(query), k=k, mode=mode.value, filter=_filters(filter))
+        found = opened.search(list(query), k=k, mode=mode, filter=_filters(filter))
     if as_json:
         print_json(
             [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,23 +17,21 @@ from pairspace.cli.common import (
     Sides,
     SkipBad,
     TrustCode,
+    numbers,
     one_or_per_side,
     print_json,
     read_sides,
     sizes,
 )
+from pairspace.cli.training import check_output, open_log, print_summary, summarise
 from pairspace.errors import PairspaceError
-
-if TYPE_CHECKING:
-    from pairspace.data import Pairs
-    from pairspace.space import Space
-    from pairspace.training import History
 
 __all__ = ["train"]
 
-DATA, SPACE, ENCODERS, TRAINING, OBJECTIVE = (
+DATA, SPACE, WORDS, ENCODERS, TRAINING, OBJECTIVE = (
     "Data",
     "Encoders and projectors",
+    "Words (projector lexical)",
     "Encoders that train",
     "Training",
     "Objective",
@@ -63,6 +60,9 @@ _SETTINGS = (
     "precision",
     "teacher_temperature",
     "score_scale",
+    "regulariser",
+    "expansion",
+    "expansion_rate",
 )
 _FIXED = (
     "encoder",
@@ -75,6 +75,9 @@ _FIXED = (
     "precision",
     "shared_encoder",
     "shared_projector",
+    "lexicon",
+    "head",
+    "no_echo",
 )
 
 
@@ -114,7 +117,9 @@ def train(
     ] = None,
     projector: Annotated[
         list[str] | None,
-        typer.Option(help="linear, residual, identity; or side=NAME. (default: linear)", rich_help_panel=SPACE),
+        typer.Option(
+            help="linear, residual, identity, lexical; or side=NAME. (default: linear)", rich_help_panel=SPACE
+        ),
     ] = None,
     layers: Annotated[
         list[str] | None,
@@ -141,6 +146,32 @@ def train(
     shared_projector: Annotated[
         bool, typer.Option("--shared-projector", help="One projector for both sides.", rich_help_panel=SPACE)
     ] = False,
+    lexicon: Annotated[
+        str | None,
+        typer.Option(help="Word list, a term a line, or 'pieces'. (default: the texts' words)", rich_help_panel=WORDS),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="anchored, anchored:64 (with a rank) or free. (default: anchored)", rich_help_panel=WORDS),
+    ] = None,
+    no_echo: Annotated[
+        bool, typer.Option("--no-echo", help="A text's own words do not count by themselves.", rich_help_panel=WORDS)
+    ] = False,
+    terms: Annotated[
+        str | None,
+        typer.Option(help="Mean number of terms to steer to: 20,100 (query, document).", rich_help_panel=WORDS),
+    ] = None,
+    sparsity: Annotated[
+        str | None, typer.Option(help="Weights of the regulariser: 1e-3,1e-3.", rich_help_panel=WORDS)
+    ] = None,
+    regulariser: Annotated[str | None, typer.Option(help="l1 or flops. (default: l1)", rich_help_panel=WORDS)] = None,
+    expansion: Annotated[
+        str | None,
+        typer.Option(help="free, or controlled in training by texts or words. (default: free)", rich_help_panel=WORDS),
+    ] = None,
+    expansion_rate: Annotated[
+        float | None, typer.Option(help="Probability of a mask; it falls by default.", rich_help_panel=WORDS)
+    ] = None,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Go on from a saved space with these pairs.", rich_help_panel=SPACE)
     ] = None,
@@ -241,13 +272,12 @@ def train(
     processes = Processes.join(pick_device(device))
     checkpoint = output.parent / f"{output.name}.checkpoint"
     if processes.first:
-        _check_output(output, checkpoint, overwrite=overwrite, resume=resume)
+        check_output(output, checkpoint, overwrite=overwrite, resume=resume)
     settings = {name: given[name] for name in _SETTINGS if given[name] is not None and given[name] is not False}
     settings["seed"] = seed
-    if fixed_temperature:
-        settings["learn_temperature"] = False
-    if matryoshka:
-        settings["matryoshka"] = sizes(matryoshka, "--matryoshka")
+    settings |= {"learn_temperature": False} if fixed_temperature else {}
+    lists = (("matryoshka", matryoshka, sizes), ("terms", terms, numbers), ("sparsity", sparsity, numbers))
+    settings |= {name: read(value, f"--{name}") for name, value, read in lists if value}
     use: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
     space: Any = None
     if start_from is not None:
@@ -274,13 +304,16 @@ def train(
             dimension=dimension,
             shared_encoder=shared_encoder,
             shared_projector=shared_projector,
+            lexicon=lexicon,
+            head=head or "anchored",
+            echo=not no_echo,
             query_side=query_side,
             name=output.name,
             language=None if language == "none" else language,
             **use,
         )
     began = time.perf_counter()
-    log, close = _tracker(track if processes.first else None, output, settings, resume=resume)
+    log, close = open_log(track if processes.first else None, output, settings, resume=resume)
     try:
         history = space.fit(
             sets[0] if len(sets) == 1 else sets,
@@ -304,79 +337,8 @@ def train(
     history.save(output / "history.jsonl")
     history.plot(output / "history.png")
     shutil.rmtree(checkpoint, ignore_errors=True)
-    summary = _summary(sets, space, history, output, time.perf_counter() - began)
+    summary = summarise(sets, space, history, output, time.perf_counter() - began)
     if as_json:
         print_json(summary)
     else:
-        _print(summary)
-
-
-def _check_output(output: Path, checkpoint: Path, *, overwrite: bool, resume: bool) -> None:
-    """See that nothing is lost: neither a space at the output nor a run that was stopped."""
-    if output.is_file():
-        raise PairspaceError(f"{output} is a file: choose another --output")
-    stopped = any(checkpoint.rglob("checkpoint.safetensors"))
-    if output.is_dir() and any(output.iterdir()) and not overwrite and not (resume and stopped):
-        raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it")
-    if stopped and not (resume or overwrite):
-        raise PairspaceError(f"a run to {output} was stopped: --resume it, or --overwrite to start anew")
-    if stopped and not resume:
-        shutil.rmtree(checkpoint)
-
-
-def _tracker(
-    kind: str | None, output: Path, settings: dict[str, Any], *, resume: bool
-) -> tuple[Callable[[History], None] | None, Callable[[], None]]:
-    """What is called after every epoch to log its record, and what at the end."""
-    from pairspace.training.trackers import open_tracker
-
-    if kind is None:
-        return None, lambda: None
-    tracker = open_tracker(kind, output.parent / f"{output.name}.log", settings, resume=resume)
-
-    def log(history: History) -> None:
-        for record in history.records[-2 if len(history.records) == 2 else -1 :]:  # with the first, the state before
-            tracker.log(record)
-
-    return log, tracker.close
-
-
-def _summary(sets: Sequence[Pairs], space: Space, history: History, output: Path, seconds: float) -> dict[str, Any]:
-    return {
-        "pairs": sum(map(len, sets)),
-        "duplicates": sum(pairs.duplicates for pairs in sets),
-        "skipped": sum(pairs.skipped for pairs in sets),
-        "space": repr(space),
-        "output": str(output),
-        "fingerprint": space.fingerprint,
-        "seconds": round(seconds, 1),
-        "epochs": max(record["epoch"] for record in history.records),
-        "best_epoch": history.best_epoch,
-        "truncated": space.record["truncated"],
-        "validation_pairs": space.record["validation_pairs"],
-        "before": space.record["before"],
-        "after": space.record["after"],
-        "fusion_weight": space.fusion_weight,
-        "notes": history.notes,
-    }
-
-
-def _print(summary: dict[str, Any]) -> None:
-    print(
-        f"{summary['pairs']:,} pairs, {summary['duplicates']:,} exact duplicates, "
-        f"{summary['skipped']:,} bad rows left out"
-    )
-    print(summary["space"])
-    cut = [f"{share:.1%} of {side}" for side, share in summary["truncated"].items() if share]
-    if cut:
-        print(f"longer than the encoder reads, and cut: {', '.join(cut)}")
-    before, after = (summary[when].get("validation_R@1") for when in ("before", "after"))
-    if before is not None:
-        print(f"R@1 on {summary['validation_pairs']:,} held-out pairs: {before:.3f} before training, {after:.3f} after")
-    print(
-        f"{summary['epochs']} epochs in {summary['seconds']:.0f} s, encoding included; "
-        f"kept epoch {summary['best_epoch']}"
-    )
-    for note in summary["notes"]:
-        print(f"note: {note}")
-    print(f"space written to {summary['output']} (history.png shows the run)")
+        print_summary(summary)

@@ -1,0 +1,169 @@
+"""Sparse spaces: what they begin with, what their vectors say, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from pairspace.data import Pairs
+from pairspace.encoders.lexicon import Lexicon
+from pairspace.errors import EncoderError, ShapeError, SpaceError, TrainingError
+from pairspace.space import Space
+
+
+@pytest.fixture
+def word_list(tmp_path: Path) -> Path:
+    file = tmp_path / "terms.txt"
+    file.write_text("chess\nmusic\ncomputer\nfiles\nfriends\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def make(plain_folder, word_list):
+    def space(**settings):
+        settings = {"encoder": str(plain_folder), "lexicon": word_list, "device": "cpu", "cache": False} | settings
+        return Space.create(("title", "body"), projector="lexical", **settings)
+
+    return space
+
+
+def test_with_a_word_list_a_space_speaks_before_any_training(make):
+    space = make(echo=False)
+    vectors = space.encode(["music", "play chess with friends"])
+    assert sparse.issparse(vectors) and vectors.shape == (2, 5) and vectors.dtype == np.float32
+    assert not space.trained and space.has_start
+    best = space.decode(space.encode([*space.lexicon.terms]), top_k=1)
+    assert [row[0][0] for row in best] == list(space.lexicon.terms)  # a term is nearest to itself
+
+
+def test_the_head_is_the_terms_own_vectors_centred_and_of_length_one(make):
+    space = make()
+    head = space.part().branches[0].projector.head.detach().numpy()
+    dense = Space.create(("title", "body"), encoder=space.part().encoder, projector="identity", cache=False)
+    rows = dense.encode([*space.lexicon.terms])
+    rows = rows - rows.mean(0)
+    np.testing.assert_allclose(head, rows / np.linalg.norm(rows, axis=1, keepdims=True), atol=2e-3)
+    np.testing.assert_allclose(space.term_vectors(), head, atol=1e-6)
+
+
+def test_own_words_count_with_an_echo_also_those_that_are_no_terms(make):
+    plain, echo = make(echo=False), make()
+    text = "chess squid"
+    terms = dict(echo.decode(echo.encode([text]), top_k=None)[0])
+    found = dict(plain.decode(plain.encode([text]), top_k=None)[0])
+    assert terms["squid"] > 0 and "squid" not in found
+    assert terms["chess"] > found.get("chess", 0)
+    assert {t: w for t, w in terms.items() if t not in ("chess", "squid")} == pytest.approx(
+        {t: w for t, w in found.items() if t != "chess"}
+    )
+
+
+def test_explain_adds_up_to_the_similarity_and_names_the_shared_terms(make):
+    space = make()
+    why = space.explain("chess against the computer", "computer chess and music")
+    vectors = space.encode(["chess against the computer"]), space.encode(["computer chess and music"], side="body")
+    assert why.score == pytest.approx(float(space.similarity(*vectors)[0, 0]), rel=1e-5)
+    assert why.score == pytest.approx(sum(m.query * m.document for m in why.matches), rel=1e-5)
+    assert {"chess", "computer"} <= {match.term for match in why.matches}
+    scores = [match.score for match in why.matches]
+    assert scores == sorted(scores, reverse=True)
+    both = space.intersection(*vectors)
+    assert both.sum() == pytest.approx(why.score, rel=1e-5)
+    assert space.sparsity(vectors[0])["active_dims"] == vectors[0].nnz
+
+
+def test_terms_are_learnt_from_the_texts_where_no_list_is_given(plain_folder, shuffled):
+    space = Space.create(("title", "body"), encoder=str(plain_folder), projector="lexical", cache=False)
+    with pytest.raises(SpaceError, match="no terms yet"):
+        space.encode(["chess"])
+    space.fit(shuffled, epochs=2, batch_size=16, progress=False)
+    assert set(space.lexicon.terms) <= set("play chess against computer game cards friends music gnome files".split())
+    record = space.record["after"]
+    assert record["query_terms"] > 0 and "alignment" not in record
+
+
+def test_steering_brings_the_number_of_terms_to_what_is_asked(plain_folder, shuffled):
+    sizes = []
+    for wanted in (2.0, 7.0):
+        space = Space.create(
+            ("title", "body"), encoder=str(plain_folder), projector="lexical", echo=False, cache=False
+        )
+        how = {"epochs": 60, "batch_size": 16, "patience": None, "validation": None, "learning_rate": 5e-3}
+        space.fit(shuffled, terms=(wanted, wanted), progress=False, **how)
+        vectors = space.encode(shuffled.items("title"))
+        sizes.append(vectors.nnz / vectors.shape[0])
+    assert sizes[0] < 4 < sizes[1]
+
+
+def test_a_regulariser_that_kills_every_term_stops_training(plain_folder, shuffled):
+    space = Space.create(("title", "body"), encoder=str(plain_folder), projector="lexical", echo=False, cache=False)
+    with pytest.raises(TrainingError, match="has a term left"):
+        space.fit(
+            shuffled, sparsity=(1e3, 1e3), learning_rate=0.5, epochs=50, batch_size=16, validation=None, progress=False
+        )
+
+
+def test_two_encoders_of_different_origin_share_the_words_of_one(plain_folder, transformer, shuffled):
+    other = transformer("other", seed=5)
+    encoders = {"title": str(other), "body": str(plain_folder)}
+    space = Space.create(("title", "body"), encoder=encoders, projector="lexical", cache=False)
+    space.fit(shuffled, epochs=2, batch_size=16, progress=False)
+    assert space.started and space.encode(["chess"], side="body").shape == space.encode(["chess"]).shape
+    heads = [space.part(side).branches[0].projector.head for side in space.sides]
+    np.testing.assert_array_equal(*(head.detach().numpy() for head in heads))
+    with pytest.raises(SpaceError, match="is not the one that knows the terms"):
+        Space.create(("title", "body"), encoder=encoders, projector="lexical", lexicon=Lexicon(["chess"]), cache=False)
+
+
+def test_pieces_of_the_encoders_tokenizer_can_be_the_terms(make):
+    space = make(lexicon="pieces")
+    assert {"chess", "##a", "[CLS]"} <= set(space.lexicon.terms)
+    assert space.encode(["chess"]).shape[1] == len(space.lexicon)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "mlm"}, "head 'mlm': choose"),
+        ({"head": "free:3"}, "choose"),
+        ({"head": "anchored:x"}, "choose"),
+        ({"projector": {"title": "lexical", "body": "linear"}}, "sparse on all sides or on none"),
+        ({"projector": "linear", "lexicon": "terms.txt"}, "a lexicon is of sparse spaces"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(plain_folder, settings, message):
+    how = {"encoder": str(plain_folder), "projector": "lexical", "cache": False} | settings
+    with pytest.raises(SpaceError, match=message):
+        Space.create(("title", "body"), **how)
+
+
+def test_a_dense_space_has_no_words_and_dense_vectors_no_terms(fitted_space, make):
+    with pytest.raises(SpaceError, match="only a sparse space has words"):
+        fitted_space("frozen").decode(np.zeros((1, 32)))
+    space = make()
+    with pytest.raises(SpaceError, match="SciPy CSR"):
+        space.decode(np.zeros((1, 5)))
+    with pytest.raises(ShapeError, match="columns, got 3"):
+        space.decode(sparse.csr_array((1, 3)))
+    one, two = space.encode(["a", "b"]), space.encode(["a", "b", "c"])
+    with pytest.raises(ShapeError, match="equal numbers"):
+        space.intersection(one, two)
+
+
+def test_a_word_list_with_a_fault_is_refused_before_anything_is_made(plain_folder, tmp_path):
+    file = tmp_path / "terms.txt"
+    file.write_text("a\n\n", encoding="utf-8")
+    with pytest.raises(EncoderError, match=r"terms.txt, line 2: empty"):
+        Space.create(("a", "b"), encoder=str(plain_folder), projector="lexical", lexicon=file, cache=False)
+
+
+def test_items_that_are_no_texts_give_no_terms(tmp_path, plain_folder):
+    features = tmp_path / "features.npy"
+    np.save(features, np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32))
+    pairs = Pairs.from_columns({"title": [str(n) for n in range(30)], "body": [f"b{n}" for n in range(30)]})
+    space = Space.create(("title", "body"), encoder=str(features), projector="lexical", cache=False)
+    with pytest.raises(SpaceError, match="no side holds any: give it a word list"):
+        space.fit(pairs, epochs=1, batch_size=8, progress=False)
