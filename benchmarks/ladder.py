@@ -30,6 +30,7 @@ SYSTEMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space i
     "linear, last layer": ({"layers": "last"}, {}),
     "linear, layered": ({}, {}),
     "linear, layered, and bag": ({"encoder": "minilm+static", "shared_encoder": True}, {}),
+    "linear, layered, and bag, 7 epochs": ({"encoder": "minilm+static", "shared_encoder": True}, {"epochs": 7}),
     "static from nothing": ({"encoder": "static", "shared_encoder": True}, {}),
     "transformer from nothing": (
         {"encoder": "transformer:128", "shared_encoder": True, "max_length": 64},

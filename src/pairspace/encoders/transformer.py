@@ -26,8 +26,8 @@ from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngin
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout, read_layout
 from pairspace.encoders.module import TextModule, TokenModule, block_stack
+from pairspace.encoders.parts import TRAINED, load_part, model_length
 from pairspace.encoders.protocol import SAVED, WORDS, Encoded
-from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
 from pairspace.encoders.tuning import TrainableText
 from pairspace.encoders.words import WordBag, word_weights
@@ -35,8 +35,6 @@ from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
 
 __all__ = ["TransformerEncoder"]
-
-TRAINED = " (trained)"  # after the name of an encoder whose weights were changed
 
 _log = logging.getLogger(__name__)
 _WORTH = 20_000  # tokens: about what torch encodes in the time that conversion takes (4 s for MiniLM on 2 cores)
@@ -84,9 +82,9 @@ class TransformerEncoder:
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
         self._asked, self._trust = precision, trust_remote_code
-        config = _load(layout.transformer, "AutoConfig", trust_remote_code)
-        self._hf_tokenizer = _load(layout.transformer, "AutoTokenizer", trust_remote_code)
-        self.max_length = _max_length(max_length, layout, self._hf_tokenizer, config)
+        config = load_part(layout.transformer, "AutoConfig", trust_remote_code)
+        self._hf_tokenizer = load_part(layout.transformer, "AutoTokenizer", trust_remote_code)
+        self.max_length = model_length(max_length, layout, self._hf_tokenizer, config)
         self.tokens = Tokens(self._hf_tokenizer, max_length=self.max_length, prompt=self.prompt, lower=layout.lower)
         self.width = int(config.hidden_size)
         pooled = self.width * len(layout.modes)
@@ -120,7 +118,7 @@ class TransformerEncoder:
         """The torch module, in evaluation mode on `device`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # what the files lack (an unused pooler) is drawn, and must be the same in every run
-            model = _load(self.layout.transformer, "AutoModel", self._trust, weights=True)
+            model = load_part(self.layout.transformer, "AutoModel", self._trust, weights=True)
         skip = 0 if self.layout.include_prompt else self.tokens.prompt_length
         return TextModule(model, self.layout.modes, self.layout.build_heads(), skip).to(self.device).eval()
 
@@ -335,31 +333,3 @@ def agrees_or_warns(
         return True
     _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, least)
     return False
-
-
-def _max_length(asked: int | None, layout: Layout, tokenizer: Any, config: Any) -> int:
-    positions = int(getattr(config, "max_position_embeddings", 0) or 0) or 10**9
-    if asked is not None:
-        if not 0 < asked <= positions:
-            raise EncoderError(f"max_length {asked}: this model has positions for 1 to {positions} tokens")
-        return asked
-    return layout.max_length or min(int(tokenizer.model_max_length), positions, 10**9)
-
-
-def _load(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any:
-    """One of transformers' Auto classes, quietly, from local files only, never from a pickle."""
-    import transformers
-
-    own = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
-    with quiet():
-        try:
-            return getattr(transformers, kind).from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=trust, **own
-            )
-        except Exception as error:
-            if "trust_remote_code" in str(error) and not trust:
-                raise EncoderError(
-                    f"{folder}: the model comes with Python code of its own, which is not run; if you trust it, "
-                    "allow it with trust_remote_code=True"
-                ) from error
-            raise EncoderError(f"{folder}: {kind} cannot be loaded ({' '.join(str(error).split())[:300]})") from error

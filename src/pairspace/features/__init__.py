@@ -3,13 +3,16 @@
 from pairspace.features.cache import CacheEntry, FeatureCache, default_cache_path
 from pairspace.features.features import Features, JoinedFeatures, compute_features
 from pairspace.features.states import TokenStates
+from pairspace.features.terms import TermFeatures, compute_terms
 
 __all__ = [
     "CacheEntry",
     "FeatureCache",
     "Features",
     "JoinedFeatures",
+    "TermFeatures",
     "TokenStates",
     "compute_features",
+    "compute_terms",
     "default_cache_path",
 ]

@@ -12,6 +12,7 @@ from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
+from pairspace.projectors.terms import TermsProjector
 
 __all__ = ["create_projector", "projector_kinds"]
 
@@ -20,12 +21,13 @@ _KINDS: dict[str, type[Projector]] = {
     "linear": LinearProjector,
     "residual": ResidualProjector,
     "lexical": LexicalProjector,
+    "terms": TermsProjector,
 }
 
 
 def projector_kinds() -> tuple[str, ...]:
     """The names that a user may choose from."""
-    return tuple(_KINDS)
+    return tuple(kind for kind in _KINDS if kind != TermsProjector.kind)
 
 
 def create_projector(kind: str, *, blocks: Sequence[int], dimension: int, **options: Any) -> Projector:

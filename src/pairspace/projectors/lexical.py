@@ -1,6 +1,6 @@
 """A vector made of weighted words: the lexical head of learned sparse retrieval.
 
-    h = norm(W x + c),    y_v = log(1 + relu(g * (a_v + U V_v) . h + b_v))
+    h = norm(W x + c),    y_v = log(1 + relu(g * ((a_v + U V_v) . h + b_v)))
 
 Feature, hidden vector, layer norm, a score for every term of a vocabulary, and the saturation of SPLADE (Formal et al.
 2021), as in Dense2Sparse (Nguyen et al., ECIR 2024), which takes the head a_v of a masked language model. Here the a_v
@@ -24,7 +24,6 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from pairspace.errors import ShapeError
 from pairspace.projectors.projector import Projector
@@ -111,8 +110,8 @@ class LexicalProjector(Projector):
 
     def scores(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to scores of terms (n, dimension), of either sign."""
-        h = self.norm(self.hidden(features)) * self.log_gain.exp()
-        found = functional.linear(h, self.head, self.bias)
+        h, gain = self.norm(self.hidden(features)) * self.log_gain.exp(), self.log_gain.exp()
+        found = torch.addmm(self.bias * gain, h, self.head.T)
         return torch.addmm(found, h @ self.right.T, self.left.T) if self.rank else found
 
     def forward(self, features: Tensor) -> Tensor:
@@ -165,7 +164,7 @@ class LexicalProjector(Projector):
         self.bias.zero_()
         found = self.scores(features).flatten()
         place = round((1 - min(1.0, terms / self.dimension)) * len(found))
-        self.bias.fill_(-float(found.kthvalue(max(1, place)).values))
+        self.bias.fill_(-float(found.kthvalue(max(1, place)).values) / gain)
 
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""

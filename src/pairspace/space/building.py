@@ -25,9 +25,12 @@ from pairspace.encoders.protocol import Trainable
 from pairspace.encoders.static import StaticEncoder
 from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
-from pairspace.space.side import Branch, Side
+from pairspace.space.side import Branch, Side, is_sparse
 
 __all__ = ["Plan", "build_sides", "from_nothing", "own_encoder", "start_where_related"]
+
+
+SPARSE = ("lexical", "terms")  # kinds of projectors
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
         built[side] = []
         for encoder in encoders[side]:
             kind = kinds[side] or ("identity" if _new(encoder) else "linear")
+            kind = "terms" if is_sparse(encoder) else kind
             wanted = "last" if kind == "identity" or _new(encoder) else layers[side] or "spread"
             built[side].append((encoder, kind, resolve_layers(encoder, wanted)))
     dimension = plan.dimension or min(_room(encoders[side]) for side in sides)
@@ -94,7 +98,7 @@ def _with_projectors(
     plan: Plan,
     chosen: Mapping[str, str | None],
 ) -> dict[str, Side]:
-    if len({kind == "lexical" for parts in built.values() for _, kind, _ in parts}) > 1:
+    if len({kind in SPARSE for parts in built.values() for _, kind, _ in parts}) > 1:
         raise SpaceError("a space is sparse on all sides or on none: give all of them projector='lexical'")
     made: dict[str, Side] = {}
     shapes: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
@@ -107,7 +111,7 @@ def _with_projectors(
                 if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
                     kind = "linear"  # a new encoder of another width than the space
                 shapes[side].append((kind, blocks))
-                size, own = (0, _head(plan.head)) if kind == "lexical" else (dimension, {})
+                size, own = (0 if kind in SPARSE else dimension), (_head(plan.head) if kind == "lexical" else {})
                 module: Projector = create_projector(kind, blocks=blocks, dimension=size, **own)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pairspace.encoders.transformer import TRAINED
+from pairspace.encoders.parts import TRAINED
 from pairspace.space.sentence import is_stock
 from pairspace.training import TrainingOptions
 

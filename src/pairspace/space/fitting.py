@@ -29,7 +29,7 @@ from pairspace.space.building import from_nothing
 from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
-from pairspace.space.words import Sample, begin_words, own_counts, texts_of
+from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
 from pairspace.training import (
     Examples,
     Expansion,
@@ -260,7 +260,7 @@ class _Fitting:
     def _begin_words(self) -> None:
         """Terms and their anchors, and what projectors begin with on these items."""
         space, items = self.space, dict(zip(self.sides, self.data.items, strict=True))
-        lexicon = space.part().lexicon or Lexicon.from_texts(texts_of(space, items), language=space.language)
+        lexicon = known_terms(space) or Lexicon.from_texts(texts_of(space, items), language=space.language)
         rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
         sample, pairs = {}, {}
         for side, code in zip(self.sides, (self.data.query, self.data.document), strict=True):
@@ -314,7 +314,7 @@ class _Fitting:
         """Of the encoder as it is; each process encodes its share, and then all read the cache."""
         cache, encoder = self.space.cache, branch.encoder
         if cache is not None and getattr(encoder, "cached", True) and self.processes.count > 1:
-            cache.features(encoder, self._share(items), branch.layers, progress=False)
+            branch.features(self._share(items), cache=cache, progress=False)
             self.processes.wait()
         return branch.features(items, cache=cache, progress=self.progress)
 

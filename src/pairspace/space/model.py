@@ -29,6 +29,7 @@ from pairspace.space.words import (
     decode,
     explain,
     intersection,
+    known_terms,
     own_counts,
     read_lexicon,
     sparsity,
@@ -175,8 +176,9 @@ class Space:
         )
         if start_where_related(parts):
             space.keep_start()
-        if lexicon is not None:
-            begin_words(space, read_lexicon(space, lexicon))
+        terms = known_terms(space) if lexicon is None else read_lexicon(space, lexicon)
+        if terms is not None and space.sparse:
+            begin_words(space, terms)
         return space
 
     @property
@@ -359,21 +361,21 @@ class Space:
 
     def decode(self, vectors: Any, top_k: int | None = 10) -> list[list[tuple[str, float]]]:
         """The weightiest terms of each vector with their weights; None gives all."""
-        return decode(self.part(), vectors, top_k)
+        return decode(self._worded(), vectors, top_k)
 
     def sparsity(self, vectors: Any) -> dict[str, float]:
         """Mean number of terms ("active_dims") and share of zeros ("sparsity_ratio") of vectors."""
-        return sparsity(self.part(), vectors)
+        return sparsity(self._worded(), vectors)
 
     def intersection(self, a: Any, b: Any) -> Any:
         """Products of the weights of terms that two vectors, or rows of equal number, share: CSR (n, dimension)."""
-        return intersection(self.part(), a, b)
+        return intersection(self._worded(), a, b)
 
     def explain(self, query: Any, document: Any, top_k: int | None = 10) -> Explanation:
         """Which terms carry the match of a query and a document, given as items; `top_k` terms of either."""
         sides = (query, self.query_side), (document, self.document_side)
         vectors = [self.encode([item], side=side, cache=False, progress=False) for item, side in sides]
-        return explain(self.part(), *vectors, top_k)
+        return explain(self._worded(), *vectors, top_k)
 
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""
@@ -445,6 +447,10 @@ class Space:
             return project(part, part.given_features(items), self.device, start=start)
         features = self.features(items, side, start=start, cache=cache, progress=progress)
         return project(part, features, self.device, start=start)
+
+    def _worded(self) -> Side:
+        _ = self.lexicon
+        return self.part()
 
     def _ready(self, side: str, start: bool) -> Side:
         part = self.part(side)

@@ -27,8 +27,7 @@ from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
 from pairspace.encoders.lexicon import Lexicon
-from pairspace.encoders.load import BUNDLED
-from pairspace.encoders.transformer import TransformerEncoder
+from pairspace.encoders.load import BUNDLED, is_here
 from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Echo, Projector, create_projector
@@ -152,7 +151,7 @@ def _keep_origins(space: Space, path: Path) -> None:
     for side in space.sides:
         for branch in space.part(side).branches:
             came: Any = branch.origin
-            apart = isinstance(came, TransformerEncoder) and came is not branch.encoder
+            apart = hasattr(came, "elsewhere") and came is not branch.encoder
             if apart and came.folder.resolve().is_relative_to(path.resolve()):
                 if id(came) not in moved:
                     moved[id(came)] = came.elsewhere()
@@ -265,7 +264,7 @@ def _origin(saved: dict[str, Any], encoder: Any, device: str | None, trust_remot
     if came is None or came == "same":
         return None if came is None else encoder
     settings: dict[str, Any] = {name: came.get(name) for name in _ORIGIN}
-    if settings["name_or_path"] not in BUNDLED and not Path(str(settings["name_or_path"])).is_dir():
+    if not is_here(str(settings["name_or_path"])):
         return None
     try:
         found = load_encoder(**settings, device=device, trust_remote_code=trust_remote_code)

@@ -18,11 +18,11 @@ from pairspace.data import Pairs
 from pairspace.encoders import Encoder
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import FeatureError, SpaceError
-from pairspace.features import FeatureCache, Features, JoinedFeatures, compute_features
+from pairspace.features import FeatureCache, Features, JoinedFeatures, TermFeatures, compute_features, compute_terms
 from pairspace.features.features import unit_rows
 from pairspace.projectors import Echo, Projector, join_vectors, to_csr
 
-__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "project"]
+__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "is_sparse", "project"]
 
 CHUNK = 8192  # rows projected at once
 CELLS = 1 << 25  # weights of terms held at once as a dense array: 128 MiB
@@ -55,7 +55,7 @@ class Branch:
 
     def features(
         self, items: Any, *, cache: FeatureCache | None, start: bool = False, progress: bool | None = None
-    ) -> Features:
+    ) -> Features | TermFeatures:
         """The encoder's features, from the cache unless the encoder is quicker than the disk.
 
         Args:
@@ -65,6 +65,8 @@ class Branch:
             progress: show a bar; None where a person can see it.
         """
         encoder: Any = self.origin if start else self.encoder
+        if is_sparse(encoder):
+            return compute_terms(encoder, items, cache=cache, progress=progress)
         if cache is not None and getattr(encoder, "cached", True):
             return cache.features(encoder, items, self.layers, progress=progress)
         return compute_features(encoder, items, self.layers, progress=progress)
@@ -79,7 +81,7 @@ class WithWords:
         counts: CSR (n, terms and columns of unknown words).
     """
 
-    features: Features | JoinedFeatures
+    features: Features | JoinedFeatures | TermFeatures
     counts: sparse.csr_array
 
     def __len__(self) -> int:
@@ -95,7 +97,12 @@ class WithWords:
         return self.features.rows(indices)
 
 
-AnyFeatures = Features | JoinedFeatures | WithWords
+AnyFeatures = Features | JoinedFeatures | TermFeatures | WithWords
+
+
+def is_sparse(encoder: Any) -> bool:
+    """The encoder gives weights of terms itself."""
+    return bool(getattr(encoder, "sparse", False))
 
 
 @dataclass

@@ -25,7 +25,7 @@ from scipy import sparse
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import ShapeError, SpaceError
 from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
-from pairspace.space.side import Branch, Side
+from pairspace.space.side import Branch, Side, is_sparse
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -38,6 +38,7 @@ __all__ = [
     "decode",
     "explain",
     "intersection",
+    "known_terms",
     "own_counts",
     "read_lexicon",
     "sparsity",
@@ -67,6 +68,19 @@ def texts_of(space: Space, items: Mapping[str, Any]) -> pa.Array:
     if not found:
         raise SpaceError("a sparse space takes its terms from texts, and no side holds any: give it a word list")
     return pa.concat_arrays([one.combine_chunks() if isinstance(one, pa.ChunkedArray) else one for one in found])
+
+
+def known_terms(space: Space) -> Lexicon | None:
+    """The space's terms, or those of an encoder that gives weights of terms itself; None where they are not known yet.
+
+    Raises:
+        SpaceError: encoders that give weights of other terms.
+    """
+    encoders = [branch.encoder for side in space.sides for branch in space.part(side).branches]
+    found = [encoder.lexicon for encoder in encoders if is_sparse(encoder)]
+    if len({lexicon.fingerprint for lexicon in found}) > 1:
+        raise SpaceError("the encoders of this space give weights of different terms: they need one tokenizer")
+    return space.part().lexicon or (found[0] if found else None)
 
 
 def own_counts(part: Side, items: Any) -> sparse.csr_array | None:
@@ -103,6 +117,8 @@ def begin_words(
         part.lexicon = lexicon
         given = None if sample is None else sample[side]
         for place, branch in enumerate(part.branches):
+            if is_sparse(branch.encoder):
+                continue
             if id(branch.projector) not in made:
                 made[id(branch.projector)] = _begun(branch, lexicon, anchors)
                 rows = _terms_features(space, branch, lexicon, progress) if given is None else given.features[place]
@@ -121,7 +137,7 @@ def _anchors(space: Space, lexicon: Lexicon, progress: bool | None) -> tuple[tor
     """Vectors of the terms, and the branch whose encoder made them: the first with weights of old that reads texts."""
     for side in space.sides:
         for branch in space.part(side).starting():
-            if branch.encoder.modality == "text":
+            if branch.encoder.modality == "text" and not is_sparse(branch.encoder):
                 rows = torch.from_numpy(_terms_features(space, branch, lexicon, progress)[:, -branch.blocks[-1] :])
                 rows = rows - rows.mean(0)
                 return torch.nn.functional.normalize(rows, dim=1), branch
@@ -286,6 +302,8 @@ def read_lexicon(space: Space, given: Lexicon | str | Path) -> Lexicon:
     """
     if not space.sparse:
         raise SpaceError("a lexicon is of sparse spaces: use projector='lexical'")
+    if (known := known_terms(space)) is not None:
+        raise SpaceError(f"the terms of this space are those of its encoder, {len(known):,}: leave lexicon out")
     if isinstance(given, Lexicon):
         return given
     if given != "pieces":

@@ -191,6 +191,8 @@ class LiveBranch:
             given["states"][mask] = flat.float()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             out = self.encoder_module(*tensors, self.layers, **given)
+        if getattr(self.encoder, "sparse", False):  # weights of terms stay as long as they are
+            return torch.cat([layer.float() for layer in out], 1)
         return torch.cat([unit_vectors(layer.float()) for layer in out], 1)
 
 

@@ -1,0 +1,49 @@
+"""Parts of a model folder, loaded by transformers: quietly, from local files only, and never from a pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pairspace.encoders.layout import Layout
+from pairspace.encoders.quiet import quiet
+from pairspace.errors import EncoderError
+
+__all__ = ["TRAINED", "load_part", "model_length"]
+
+TRAINED = " (trained)"  # after the name of an encoder whose weights were changed
+
+
+def model_length(asked: int | None, layout: Layout, tokenizer: Any, config: Any) -> int:
+    """Tokens kept of a text: what was asked for, else what the folder says, else what the model has positions for.
+
+    Raises:
+        EncoderError: more than it has positions for.
+    """
+    positions = int(getattr(config, "max_position_embeddings", 0) or 0) or 10**9
+    if asked is not None:
+        if not 0 < asked <= positions:
+            raise EncoderError(f"max_length {asked}: this model has positions for 1 to {positions} tokens")
+        return asked
+    return layout.max_length or min(int(tokenizer.model_max_length), positions, 10**9)
+
+
+def load_part(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any:
+    """One of transformers' Auto classes, quietly, from local files only, never from a pickle."""
+    import transformers
+
+    own = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
+    with quiet():
+        try:
+            return getattr(transformers, kind).from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=trust, **own
+            )
+        except Exception as error:
+            if "trust_remote_code" in str(error) and not trust:
+                raise EncoderError(
+                    f"{folder}: the model comes with Python code of its own, which is not run; if you trust it, "
+                    "allow it with trust_remote_code=True"
+                ) from error
+            raise EncoderError(f"{folder}: {kind} cannot be loaded ({' '.join(str(error).split())[:300]})") from error
