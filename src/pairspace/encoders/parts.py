@@ -30,11 +30,11 @@ def model_length(asked: int | None, layout: Layout, tokenizer: Any, config: Any)
     return layout.max_length or min(int(tokenizer.model_max_length), positions, 10**9)
 
 
-def load_part(folder: Path, kind: str, trust: bool, *, weights: bool = False) -> Any:
+def load_part(folder: Path, kind: str, trust: bool, *, weights: bool = False, **more: Any) -> Any:
     """One of transformers' Auto classes, quietly, from local files only, never from a pickle."""
     import transformers
 
-    own = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
+    own = more | ({"use_safetensors": True, "dtype": torch.float32} if weights else {})
     with quiet():
         try:
             return getattr(transformers, kind).from_pretrained(

@@ -144,7 +144,10 @@ class SpladeEncoder:
         """The torch module, in evaluation mode on `device`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = load_part(self.layout.transformer, "AutoModelForMaskedLM", self._trust, weights=True)
+            where = self.layout.transformer
+            model, found = load_part(where, "AutoModelForMaskedLM", self._trust, weights=True, output_loading_info=True)
+        if missing := sorted(key for key in found["missing_keys"] if "pooler" not in key):
+            raise EncoderError(f"{where}: no masked language model, {missing[0]} has no weights")
         return SpladeModule(model).to(self.device).eval()
 
     def encode_sparse(
