@@ -125,7 +125,7 @@ def test_pieces_of_the_encoders_tokenizer_can_be_the_terms(make):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"head": "mlm"}, "head 'mlm': choose"),
+        ({"head": "mask"}, "head 'mask': choose"),
         ({"head": "free:3"}, "choose"),
         ({"head": "anchored:x"}, "choose"),
         ({"projector": {"title": "lexical", "body": "linear"}}, "sparse on all sides or on none"),
@@ -136,6 +136,23 @@ def test_settings_that_do_not_fit_are_refused(plain_folder, settings, message):
     how = {"encoder": str(plain_folder), "projector": "lexical", "cache": False} | settings
     with pytest.raises(SpaceError, match=message):
         Space.create(("title", "body"), **how)
+
+
+def test_the_head_of_a_masked_language_model_is_taken_with_its_norm_and_bias(masked_folder, plain_folder):
+    from transformers import AutoModelForMaskedLM
+
+    how = {"projector": "lexical", "lexicon": "pieces", "head": "mlm", "cache": False}
+    space = Space.create(("title", "body"), encoder=str(masked_folder), **how)
+    projector, model = space.part().branches[0].projector, AutoModelForMaskedLM.from_pretrained(masked_folder)
+    head = model.cls.predictions
+    np.testing.assert_array_equal(projector.head.detach(), head.decoder.weight.detach())
+    np.testing.assert_array_equal(projector.norm.weight.detach(), head.transform.LayerNorm.weight.detach())
+    shift = projector.bias.detach() - head.decoder.bias.detach()
+    assert float(shift.std()) < 1e-6 and projector.head.requires_grad
+    with pytest.raises(EncoderError, match="no masked language model"):
+        Space.create(("title", "body"), encoder=str(plain_folder), **how)
+    with pytest.raises(SpaceError, match="use lexicon='pieces'"):
+        Space.create(("title", "body"), encoder=str(masked_folder), **how | {"lexicon": Lexicon(["chess"])})
 
 
 def test_a_dense_space_has_no_words_and_dense_vectors_no_terms(fitted_space, make):

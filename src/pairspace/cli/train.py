@@ -152,7 +152,7 @@ def train(
     ] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="anchored, anchored:64 (with a rank) or free. (default: anchored)", rich_help_panel=WORDS),
+        typer.Option(help="anchored, anchored:64 (with a rank), mlm or free. (anchored)", rich_help_panel=WORDS),
     ] = None,
     no_echo: Annotated[
         bool, typer.Option("--no-echo", help="A text's own words do not count by themselves.", rich_help_panel=WORDS)

@@ -176,15 +176,16 @@ class Lexicon:
         return sparse.vstack(blocks, format="csr") if blocks else self._counted([])
 
     def _counted(self, texts: Sequence[str]) -> sparse.csr_array:
-        rows = self._piece_ids(texts) if self.tokenizer is not None else [self._columns_of(text) for text in texts]
+        tokenizer = self.tokenizer
+        rows: Any = [self._columns_of(t) for t in texts] if tokenizer is None else self._piece_ids(tokenizer, texts)
         ids = np.fromiter(chain.from_iterable(rows), np.int64, sum(map(len, rows)))
         starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         counts = sparse.csr_array((np.ones(len(ids), np.float32), ids, starts), shape=(len(rows), self.width))
         counts.sum_duplicates()
         return counts
 
-    def _piece_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
-        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False) if len(texts) else []
+    def _piece_ids(self, tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+        encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False) if len(texts) else []
         ids = (np.asarray(one.ids, np.int64) for one in encoded)
         return [one[~np.isin(one, self._special)] for one in ids]
 

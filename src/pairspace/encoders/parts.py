@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from pairspace.encoders.layout import Layout
 from pairspace.encoders.quiet import quiet
 from pairspace.errors import EncoderError
 
-__all__ = ["TRAINED", "load_part", "model_length"]
+__all__ = ["TRAINED", "MaskedHead", "load_part", "masked_head", "masked_model", "model_length"]
 
 TRAINED = " (trained)"  # after the name of an encoder whose weights were changed
+
+
+class MaskedHead(NamedTuple):
+    """The output layer of a masked language model, and the layer norm before it."""
+
+    weight: Tensor
+    bias: Tensor
+    norm: tuple[Tensor, Tensor] | None
+
+
+def masked_model(folder: Path, trust: bool) -> Any:
+    """A masked language model with all its weights.
+
+    Raises:
+        EncoderError: the folder's model has no such head.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model, found = load_part(folder, "AutoModelForMaskedLM", trust, weights=True, output_loading_info=True)
+    missing = sorted(key for key in found["missing_keys"] if "pooler" not in key)
+    if missing or not isinstance(model.get_output_embeddings(), nn.Linear):
+        what = f", {missing[0]} has no weights" if missing else ""
+        raise EncoderError(f"{folder}: no masked language model{what}")
+    return model
+
+
+def masked_head(folder: Path, trust: bool) -> MaskedHead:
+    """The head of a masked language model.
+
+    Raises:
+        EncoderError: the folder's model has none.
+    """
+    model = masked_model(folder, trust)
+    output, inside = model.get_output_embeddings(), set(model.base_model.modules())
+    norms = [part for part in model.modules() if isinstance(part, nn.LayerNorm) and part not in inside]
+    norm = (norms[-1].weight.detach(), norms[-1].bias.detach()) if norms else None
+    bias = torch.zeros(len(output.weight)) if output.bias is None else output.bias.detach()
+    return MaskedHead(output.weight.detach(), bias, norm)
 
 
 def model_length(asked: int | None, layout: Layout, tokenizer: Any, config: Any) -> int:

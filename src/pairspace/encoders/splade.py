@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
+from scipy.sparse import csr_array, vstack
 from torch import Tensor, nn
 
 from pairspace.data.files import atomic_folder
@@ -30,7 +30,7 @@ from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout, read_layout
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.max_pool_head import max_pool_head
-from pairspace.encoders.parts import TRAINED, load_part, model_length
+from pairspace.encoders.parts import TRAINED, load_part, masked_model, model_length
 from pairspace.encoders.protocol import SAVED, Encoded
 from pairspace.encoders.quiet import quiet
 from pairspace.encoders.tokens import Tokens
@@ -47,17 +47,12 @@ class SpladeModule(nn.Module):
     """A masked language model with its output layer set apart.
 
     Args:
-        model: of transformers; it is changed.
-
-    Raises:
-        EncoderError: it has no output layer over its vocabulary.
+        model: of transformers, with an output layer over its vocabulary; it is changed.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         output = model.get_output_embeddings()
-        if not isinstance(output, nn.Linear):
-            raise EncoderError(f"{type(model).__name__} has no masked-language-modelling head to make terms with")
         self.model, self.output = model, output
         children = ((parent, *named) for parent in model.modules() for named in parent.named_children())
         self._place = next((parent, name) for parent, name, child in children if child is output)
@@ -142,17 +137,10 @@ class SpladeEncoder:
     @cached_property
     def module(self) -> SpladeModule:
         """The torch module, in evaluation mode on `device`."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            where = self.layout.transformer
-            model, found = load_part(where, "AutoModelForMaskedLM", self._trust, weights=True, output_loading_info=True)
-        if missing := sorted(key for key in found["missing_keys"] if "pooler" not in key):
-            raise EncoderError(f"{where}: no masked language model, {missing[0]} has no weights")
+        model = masked_model(self.layout.transformer, self._trust)
         return SpladeModule(model).to(self.device).eval()
 
-    def encode_sparse(
-        self, items: Sequence[str], *, progress: bool | None = None
-    ) -> tuple[sparse.csr_array, np.ndarray]:
+    def encode_sparse(self, items: Sequence[str], *, progress: bool | None = None) -> tuple[csr_array, np.ndarray]:
         """Weights of terms.
 
         Args:
@@ -176,13 +164,13 @@ class SpladeEncoder:
                 for rows in batches(sizes, tokens=_TOKENS):
                     given = (one.to(self.device) for one in self.collate([ids[row] for row in rows]))
                     weights = module(*given)[0][:, : len(self.lexicon)].cpu().numpy()
-                    found.append(sparse.csr_array(weights))
+                    found.append(csr_array(weights))
                     order.append(rows)
                     bar.advance(len(rows))
-                parts.append(sparse.vstack(found, format="csr")[np.argsort(np.concatenate(order))])
+                parts.append(vstack(found, format="csr")[np.argsort(np.concatenate(order))])
         if not parts:
-            return sparse.csr_array((0, len(self.lexicon)), dtype=np.float32), lengths
-        return sparse.vstack(parts, format="csr"), lengths
+            return csr_array((0, len(self.lexicon)), dtype=np.float32), lengths
+        return vstack(parts, format="csr"), lengths
 
     def encode(self, items: Sequence[str], layers: Sequence[str], *, progress: bool | None = None) -> Encoded:
         """See protocol.Encoder: the same dense, for few items."""

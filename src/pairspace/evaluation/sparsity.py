@@ -87,13 +87,11 @@ def overlap_flops(queries: sparse.csr_array, documents: sparse.csr_array) -> flo
     """Terms that a query and a document share, on average over all pairs of them."""
     if not queries.shape[0] or not documents.shape[0]:
         return 0.0
-    width = queries.shape[1]
     ids, counts = np.unique(documents.indices, return_counts=True)
     asked, times = np.unique(queries.indices, return_counts=True)
-    assert documents.shape[1] == width
     _, left, right = np.intersect1d(asked, ids, assume_unique=True, return_indices=True)
     shared = float((times[left].astype(np.float64) * counts[right]).sum())
-    return shared / (queries.shape[0] * documents.shape[0])
+    return shared / float(queries.shape[0] * documents.shape[0])
 
 
 def vocabulary_share(vectors: sparse.csr_array, terms: int) -> float:

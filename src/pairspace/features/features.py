@@ -110,7 +110,7 @@ class JoinedFeatures:
         parts: one an encoder.
     """
 
-    def __init__(self, parts: Sequence[Features]) -> None:
+    def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = tuple(parts)
         self.dimension = sum(part.dimension for part in parts)
 

@@ -28,7 +28,10 @@ from torch.autograd.function import once_differentiable
 from pairspace.errors import ShapeError
 from pairspace.projectors.projector import Projector
 
-__all__ = ["LexicalProjector", "saturate", "to_csr"]
+__all__ = ["HEADS", "LexicalProjector", "saturate", "to_csr"]
+
+
+HEADS = ("anchored", "mlm", "free")
 
 
 class _Saturate(torch.autograd.Function):
@@ -74,7 +77,7 @@ class LexicalProjector(Projector):
         dimension: how many terms there are.
         width: of the hidden vector and the head; by default that of the last layer.
         rank: of the learnt departure from the head; 0 for none.
-        head: "anchored" stays as it was set, "free" trains.
+        head: "anchored" stays as it was set; "mlm" (set to a language model's) and "free" train.
     """
 
     kind = "lexical"
@@ -90,12 +93,12 @@ class LexicalProjector(Projector):
         head: str = "anchored",
     ) -> None:
         super().__init__(blocks, dimension)
-        if head not in ("anchored", "free"):
-            raise ShapeError(f"the head of a lexical projector is 'anchored' or 'free', got {head!r}")
+        if head not in HEADS:
+            raise ShapeError(f"the head of a lexical projector is one of {', '.join(HEADS)}, got {head!r}")
         self.width, self.rank, self.head_kind = width or self.blocks[-1], rank, head
         self.hidden = nn.Linear(sum(self.blocks), self.width)
         self.norm = nn.LayerNorm(self.width)
-        self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head == "free")
+        self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head != "anchored")
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(dimension))
         if rank:
@@ -119,8 +122,13 @@ class LexicalProjector(Projector):
         return saturate(self.scores(features))
 
     @torch.no_grad()
-    def set_head(self, head: Tensor) -> None:
-        """Set the head (dimension, width): centred anchors, or the output embeddings of a language model.
+    def set_head(self, head: Tensor, *, bias: Tensor | None = None, norm: tuple[Tensor, Tensor] | None = None) -> None:
+        """Set the head: centred anchors, or the output layer of a language model.
+
+        Args:
+            head: (dimension, width).
+            bias: (dimension,) of that layer.
+            norm: weight and bias (width,) of the layer norm before it.
 
         Raises:
             ShapeError: the shape is another.
@@ -128,6 +136,11 @@ class LexicalProjector(Projector):
         if head.shape != self.head.shape:
             raise ShapeError(f"the head has the shape {tuple(self.head.shape)}, got {tuple(head.shape)}")
         self.head.copy_(head)
+        if bias is not None:
+            self.bias.copy_(bias)
+        if norm is not None:
+            self.norm.weight.copy_(norm[0])
+            self.norm.bias.copy_(norm[1])
 
     @property
     def reach(self) -> int:
@@ -153,7 +166,7 @@ class LexicalProjector(Projector):
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, *, gain: float, terms: float) -> None:
-        """Set the gain, and one bias for all terms by which items have so many terms on average.
+        """Set the gain, and shift the bias of all terms so that items have so many terms on average.
 
         Args:
             features: (n, sum of blocks) of some items.
@@ -161,10 +174,9 @@ class LexicalProjector(Projector):
             terms: how many.
         """
         self.log_gain.fill_(gain).log_()
-        self.bias.zero_()
         found = self.scores(features).flatten()
         place = round((1 - min(1.0, terms / self.dimension)) * len(found))
-        self.bias.fill_(-float(found.kthvalue(max(1, place)).values) / gain)
+        self.bias.sub_(float(found.kthvalue(max(1, place)).values) / gain)
 
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""

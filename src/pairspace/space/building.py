@@ -25,6 +25,7 @@ from pairspace.encoders.protocol import Trainable
 from pairspace.encoders.static import StaticEncoder
 from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
+from pairspace.projectors.lexical import HEADS
 from pairspace.space.side import Branch, Side, is_sparse
 
 __all__ = ["Plan", "build_sides", "from_nothing", "own_encoder", "start_where_related"]
@@ -127,10 +128,12 @@ def _with_projectors(
 
 
 def _head(name: str) -> dict[str, Any]:
-    """What a lexical projector's head is, from "anchored", "anchored:64" or "free"."""
+    """What a lexical projector's head is, from "anchored", "anchored:64", "mlm" or "free"."""
     kind, _, rank = name.partition(":")
-    if kind not in ("anchored", "free") or (rank and (kind == "free" or not rank.isdigit())):
-        raise SpaceError(f"head '{name}': choose 'anchored', 'anchored:64' (with the rank of its departure) or 'free'")
+    if kind not in HEADS or (rank and (kind != "anchored" or not rank.isdigit())):
+        raise SpaceError(
+            f"head '{name}': choose 'anchored', 'anchored:64' (with the rank of its departure), 'mlm' or 'free'"
+        )
     return {"head": kind, "rank": int(rank or 0)}
 
 

@@ -128,7 +128,7 @@ class Space:
             lexicon: the terms of lexical projectors: a file (one a line), "pieces" of the tokenizer, or a `Lexicon`; by
                 default the words of the training texts.
             head: of lexical projectors: "anchored" (the terms' own vectors, fixed), "anchored:64" (and a learnt
-                departure of that rank) or "free".
+                departure of that rank), "mlm" (that of the encoder's masked language model) or "free".
             echo: beside what lexical projectors find, the texts' own words count.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
@@ -375,7 +375,7 @@ class Space:
         """Which terms carry the match of a query and a document, given as items; `top_k` terms of either."""
         sides = (query, self.query_side), (document, self.document_side)
         vectors = [self.encode([item], side=side, cache=False, progress=False) for item, side in sides]
-        return explain(self._worded(), *vectors, top_k)
+        return explain(self._worded(), vectors[0], vectors[1], top_k)
 
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""

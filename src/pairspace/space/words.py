@@ -23,6 +23,7 @@ import torch
 from scipy import sparse
 
 from pairspace.encoders.lexicon import Lexicon
+from pairspace.encoders.parts import MaskedHead, masked_head
 from pairspace.errors import ShapeError, SpaceError
 from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
 from pairspace.space.side import Branch, Side, is_sparse
@@ -110,6 +111,8 @@ def begin_words(
     Raises:
         SpaceError: encoders of different origin, and no pairs to align them by.
     """
+    kinds = {getattr(b.projector, "head_kind", "") for side in space.sides for b in space.part(side).branches}
+    head = _masked_head(space, lexicon) if "mlm" in kinds else None
     anchors, owner = _anchors(space, lexicon, progress)
     made: dict[int, LexicalProjector] = {}
     for side in space.sides:
@@ -120,14 +123,15 @@ def begin_words(
             if is_sparse(branch.encoder):
                 continue
             if id(branch.projector) not in made:
-                made[id(branch.projector)] = _begun(branch, lexicon, anchors)
+                made[id(branch.projector)] = _begun(branch, lexicon, anchors, head)
                 rows = _terms_features(space, branch, lexicon, progress) if given is None else given.features[place]
                 some, projector = torch.from_numpy(rows[:ROWS]), made[id(branch.projector)]
                 if owner is None or _same_origin(branch, owner):
                     projector.pass_through(some)
                 else:
                     _turn(projector, branch, owner, side, space, pairs)
-                projector.calibrate(some, gain=GAIN, terms=min(TERMS, len(lexicon) / 4))
+                gain = GAIN if projector.head_kind == "anchored" else 1.0
+                projector.calibrate(some, gain=gain, terms=min(TERMS, len(lexicon) / 4))
             branch.projector = made[id(branch.projector)].to(space.device).eval()
         _begin_echo(part, lexicon, given)
     space.keep_start()
@@ -155,19 +159,42 @@ def _terms_features(space: Space, branch: Branch, lexicon: Lexicon, progress: bo
     return branch.features(terms, cache=space.cache, start=branch.origin is not None, progress=progress).rows()
 
 
-def _begun(branch: Branch, lexicon: Lexicon, anchors: torch.Tensor | None) -> LexicalProjector:
+def _begun(
+    branch: Branch, lexicon: Lexicon, anchors: torch.Tensor | None, masked: MaskedHead | None
+) -> LexicalProjector:
+    """A projector to these terms, its head set: to the anchors, or to that of a masked language model."""
     settings = branch.projector.settings() | {"dimension": len(lexicon)}
     del settings["kind"]
-    if anchors is None:
+    if masked is not None:
+        settings["width"] = masked.weight.shape[1]
+    elif anchors is None:
         settings["head"] = "free"
     else:
         settings["width"] = anchors.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         projector = LexicalProjector(**settings)
-    if anchors is not None:
+    if masked is not None:
+        count = len(lexicon)
+        projector.set_head(masked.weight[:count], bias=masked.bias[:count], norm=masked.norm)
+    elif anchors is not None and projector.head_kind == "anchored":
         projector.set_head(anchors)
     return projector
+
+
+def _masked_head(space: Space, lexicon: Lexicon) -> MaskedHead:
+    """The head of the first encoder whose model has one over these terms.
+
+    Raises:
+        SpaceError: none has.
+    """
+    for side in space.sides:
+        for branch in space.part(side).branches:
+            layout = getattr(branch.encoder, "layout", None)
+            tokens: Any = getattr(branch.encoder, "tokens", None)
+            if layout is not None and Lexicon.from_tokenizer(tokens.backend).fingerprint == lexicon.fingerprint:
+                return masked_head(layout.transformer, bool(branch.encoder.settings().get("trust_remote_code")))
+    raise SpaceError("head='mlm' takes the head of an encoder over its own pieces: use lexicon='pieces'")
 
 
 def _same_origin(branch: Branch, owner: Branch) -> bool:
