@@ -120,7 +120,7 @@ class JoinedFeatures:
     @property
     def truncated(self) -> float:
         """The largest share of items that are longer than one of the encoders reads."""
-        return max(part.truncated for part in self.parts)
+        return float(max(part.truncated for part in self.parts))
 
     def rows(self, indices: Any = None) -> np.ndarray:
         """Joined vectors, float32 (n, dimension); see `Features.rows`."""

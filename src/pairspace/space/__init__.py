@@ -4,6 +4,6 @@ from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
 from pairspace.space.sweeping import Sweep, Trial, sweep
-from pairspace.space.words import Explanation, TermMatch
+from pairspace.space.worded import Explanation, TermMatch
 
 __all__ = ["Explanation", "Space", "Sweep", "TermMatch", "Trial", "join_spaces", "mine_negatives", "sweep"]

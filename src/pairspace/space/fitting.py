@@ -18,7 +18,6 @@ import pyarrow as pa
 import torch
 
 from pairspace.data import Pairs
-from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
@@ -29,14 +28,12 @@ from pairspace.space.building import from_nothing
 from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
-from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
+from pairspace.space.wording import begin_on_pairs, own_words
 from pairspace.training import (
     Examples,
-    Expansion,
     FrozenBranch,
     History,
     LiveBranch,
-    OwnWords,
     Processes,
     Tower,
     TrainingOptions,
@@ -53,7 +50,6 @@ __all__ = ["fit"]
 
 _log = logging.getLogger(__name__)
 SAMPLE = 256  # items by which the size of all is guessed
-WORDS_ON = 4096  # items that a sparse space's start is measured on
 ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
 FUSION_DEPTH = 100
 
@@ -155,14 +151,8 @@ class _Fitting:
 
     def _objective(self, examples: Examples) -> Objective:
         space = self.space
-        return build_objective(
-            self.options,
-            space.temperature,
-            examples,
-            dimension=space.dimension,
-            bias=space.bias,
-            sparse=space.sparse,
-        )
+        how: dict[str, Any] = {"dimension": space.dimension, "bias": space.bias, "sparse": space.sparse}
+        return build_objective(self.options, space.temperature, examples, **how)
 
     @property
     def _wants_guide(self) -> bool:
@@ -173,7 +163,7 @@ class _Fitting:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
         space, options = self.space, self.options
         if space.sparse and not space.trained:
-            self._begin_words()
+            begin_on_pairs(space, self.data, self._features, seed=self.options.seed, progress=self.progress)
         elif not space.started:
             self._align()
             space.keep_start()
@@ -241,36 +231,12 @@ class _Fitting:
 
     def towers(self, data: PairData, *, live: bool) -> tuple[Tower, Tower]:
         """A tower over the distinct items of each side; with `live`, encoders that train are run, not read."""
-        made = []
+        made, device = [], self.space.device
         for side, items in zip(self.sides, data.items, strict=True):
-            branches = [self._branch(branch, side, items, live) for branch in self.space.part(side).branches]
-            made.append(Tower(branches, words=self._own_words(side, items), device=self.space.device))
+            part = self.space.part(side)
+            branches = [self._branch(branch, side, items, live) for branch in part.branches]
+            made.append(Tower(branches, words=own_words(part, items, self.options, device), device=device))
         return made[0], made[1]
-
-    def _own_words(self, side: str, items: Any) -> OwnWords | None:
-        part, options = self.space.part(side), self.options
-        counts = None if part.echo is None and options.expansion == "free" else own_counts(part, items)
-        if counts is None or part.lexicon is None:
-            return None
-        level: Any = options.expansion
-        control = None if level == "free" else Expansion(level, rate=options.expansion_rate)
-        echo, device = part.echo, self.space.device
-        return OwnWords(counts, len(part.lexicon), echo=echo, expansion=control, device=device)
-
-    def _begin_words(self) -> None:
-        """Terms and their anchors, and what projectors begin with on these items."""
-        space, items = self.space, dict(zip(self.sides, self.data.items, strict=True))
-        lexicon = known_terms(space) or Lexicon.from_texts(texts_of(space, items), language=space.language)
-        rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
-        sample, pairs = {}, {}
-        for side, code in zip(self.sides, (self.data.query, self.data.document), strict=True):
-            part, some = space.part(side), np.unique(code[rows])[:WORDS_ON]
-            features = [self._features(branch, items[side]) for branch in part.branches]
-            counts = lexicon.counts(items[side]) if part.wants_echo and part.encoder.modality == "text" else None
-            sample[side] = Sample([one.rows(some) for one in features], counts)
-            if part.starting():
-                pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
-        begin_words(space, lexicon, sample=sample, pairs=pairs, progress=self.progress)
 
     def _branch(self, branch: Branch, side: str, items: Any, live: bool) -> FrozenBranch | LiveBranch:
         space, options = self.space, self.options

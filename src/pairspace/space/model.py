@@ -23,24 +23,14 @@ from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
 from pairspace.space.building import Plan, build_sides, start_where_related
 from pairspace.space.side import AnyFeatures, Side, WithWords, fingerprint, project
-from pairspace.space.words import (
-    Explanation,
-    begin_words,
-    decode,
-    explain,
-    intersection,
-    known_terms,
-    own_counts,
-    read_lexicon,
-    sparsity,
-    term_vectors,
-)
+from pairspace.space.worded import Worded
+from pairspace.space.words import begin_words, known_terms, own_counts, read_lexicon
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
 
 
-class Space:
+class Space(Worded):
     """Sides that share one space; made by `create` or `from_pretrained`.
 
     Attributes:
@@ -85,8 +75,8 @@ class Space:
         branches = [branch for part in self._parts.values() for branch in part.branches]
         used = next((str(b.encoder.device) for b in branches if hasattr(b.encoder, "device")), None)
         self.device = pick_device(device or used)
-        for branch in branches:
-            branch.projector.to(self.device).eval()
+        for module in (*(b.projector for b in branches), *(part.echo for part in self._parts.values() if part.echo)):
+            module.to(self.device).eval()
 
     @classmethod
     def create(
@@ -148,32 +138,13 @@ class Space:
         names = tuple(sides)
         if len(names) < 2 or len(set(names)) != len(names):
             raise SpaceError(f"a space needs two or more sides of different names, got {', '.join(names) or 'none'}")
-        plan = Plan(
-            encoder,
-            projector=projector,
-            layers=layers,
-            prompt=prompt,
-            max_length=max_length,
-            precision=precision,
-            dimension=dimension,
-            shared_encoder=shared_encoder,
-            shared_projector=shared_projector,
-            head=head,
-            echo=echo,
-            device=device,
-            trust_remote_code=trust_remote_code,
-        )
-        parts = build_sides(names, plan)
+        how: dict[str, Any] = {"projector": projector, "layers": layers, "prompt": prompt, "max_length": max_length}
+        how |= {"precision": precision, "dimension": dimension, "shared_projector": shared_projector}
+        how |= {"head": head, "echo": echo, "device": device, "trust_remote_code": trust_remote_code}
+        parts = build_sides(names, Plan(encoder, shared_encoder=shared_encoder, **how))
+        own: dict[str, Any] = {"query_side": query_side, "name": name, "language": language, "device": device}
         kept = FeatureCache() if cache is True else cache or None
-        space = cls(
-            parts,
-            query_side=query_side,
-            name=name,
-            language=language,
-            cache=kept,
-            shared_encoder=shared_encoder,
-            device=device,
-        )
+        space = cls(parts, cache=kept, shared_encoder=shared_encoder, **own)
         if start_where_related(parts):
             space.keep_start()
         terms = known_terms(space) if lexicon is None else read_lexicon(space, lexicon)
@@ -342,41 +313,6 @@ class Space:
             return np.asarray(similarity_matrix(a, b, "dot"))
         return np.asarray(similarity_matrix(np.atleast_2d(a), np.atleast_2d(b), "cosine"))
 
-    @property
-    def lexicon(self) -> Lexicon:
-        """The terms of a sparse space.
-
-        Raises:
-            SpaceError: the space is dense, or its terms are not known yet.
-        """
-        found = self.part().lexicon
-        if found is None:
-            what = "it has no terms yet: fit it, or give it a lexicon" if self.sparse else "use projector='lexical'"
-            raise SpaceError(f"only a sparse space has words; {what}")
-        return found
-
-    def term_vectors(self) -> np.ndarray | None:
-        """A unit vector of each term, by the first encoder that came with weights and reads texts; None without one."""
-        return term_vectors(self)
-
-    def decode(self, vectors: Any, top_k: int | None = 10) -> list[list[tuple[str, float]]]:
-        """The weightiest terms of each vector with their weights; None gives all."""
-        return decode(self._worded(), vectors, top_k)
-
-    def sparsity(self, vectors: Any) -> dict[str, float]:
-        """Mean number of terms ("active_dims") and share of zeros ("sparsity_ratio") of vectors."""
-        return sparsity(self._worded(), vectors)
-
-    def intersection(self, a: Any, b: Any) -> Any:
-        """Products of the weights of terms that two vectors, or rows of equal number, share: CSR (n, dimension)."""
-        return intersection(self._worded(), a, b)
-
-    def explain(self, query: Any, document: Any, top_k: int | None = 10) -> Explanation:
-        """Which terms carry the match of a query and a document, given as items; `top_k` terms of either."""
-        sides = (query, self.query_side), (document, self.document_side)
-        vectors = [self.encode([item], side=side, cache=False, progress=False) for item, side in sides]
-        return explain(self._worded(), vectors[0], vectors[1], top_k)
-
     def split_passages(self, texts: Sequence[str], side: str | None = None) -> tuple[list[str], np.ndarray]:
         """Texts longer than the encoder reads, cut into passages, and which text each passage is of."""
         split = getattr(self.part(side).encoder, "split_passages", None)
@@ -447,10 +383,6 @@ class Space:
             return project(part, part.given_features(items), self.device, start=start)
         features = self.features(items, side, start=start, cache=cache, progress=progress)
         return project(part, features, self.device, start=start)
-
-    def _worded(self) -> Side:
-        _ = self.lexicon
-        return self.part()
 
     def _ready(self, side: str, start: bool) -> Side:
         part = self.part(side)

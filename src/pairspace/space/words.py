@@ -13,7 +13,6 @@ picture too, if its encoder can be brought near the words'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +23,7 @@ from scipy import sparse
 
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.parts import MaskedHead, masked_head
-from pairspace.errors import ShapeError, SpaceError
+from pairspace.errors import SpaceError
 from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
 from pairspace.space.side import Branch, Side, is_sparse
 
@@ -32,17 +31,11 @@ if TYPE_CHECKING:
     from pairspace.space.model import Space
 
 __all__ = [
-    "Explanation",
     "Sample",
-    "TermMatch",
     "begin_words",
-    "decode",
-    "explain",
-    "intersection",
     "known_terms",
     "own_counts",
     "read_lexicon",
-    "sparsity",
     "term_vectors",
     "texts_of",
 ]
@@ -133,7 +126,7 @@ def begin_words(
                 gain = GAIN if projector.head_kind == "anchored" else 1.0
                 projector.calibrate(some, gain=gain, terms=min(TERMS, len(lexicon) / 4))
             branch.projector = made[id(branch.projector)].to(space.device).eval()
-        _begin_echo(part, lexicon, given)
+        _begin_echo(part, lexicon, given, space.device)
     space.keep_start()
 
 
@@ -148,9 +141,9 @@ def _anchors(space: Space, lexicon: Lexicon, progress: bool | None) -> tuple[tor
     return None, None
 
 
-def term_vectors(space: Space) -> np.ndarray | None:
+def term_vectors(space: Any, lexicon: Lexicon) -> np.ndarray | None:
     """A unit vector of each term, by the encoder that reads them: float32 (terms, dim); None where none does."""
-    vectors, _ = _anchors(space, space.lexicon, progress=False)
+    vectors, _ = _anchors(space, lexicon, progress=False)
     return None if vectors is None else vectors.numpy()
 
 
@@ -222,102 +215,13 @@ def _turn(
     align(fixed, projector, y, x)
 
 
-def _begin_echo(part: Side, lexicon: Lexicon, given: Sample | None) -> None:
+def _begin_echo(part: Side, lexicon: Lexicon, given: Sample | None, device: torch.device) -> None:
     if not part.wants_echo or part.encoder.modality != "text":
         return
     part.echo = Echo(len(lexicon))
     if given is not None and given.counts is not None:
         part.echo.start(given.counts)
-
-
-class TermMatch(NamedTuple):
-    """A term that a query and a document share."""
-
-    term: str
-    query: float
-    document: float
-
-    @property
-    def score(self) -> float:
-        """What it adds to the similarity."""
-        return self.query * self.document
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a document fits a query.
-
-    Attributes:
-        score: their similarity.
-        matches: the shared terms, the weightiest first; their scores add up to `score`.
-        query, document: terms of either, the weightiest first.
-    """
-
-    score: float
-    matches: tuple[TermMatch, ...]
-    query: tuple[tuple[str, float], ...]
-    document: tuple[tuple[str, float], ...]
-
-
-def decode(part: Side, vectors: Any, top_k: int | None) -> list[list[tuple[str, float]]]:
-    """Terms and weights of each vector, the weightiest first."""
-    vectors, lexicon, found = _matrix(part, vectors), _known(part), []
-    for start, stop in zip(vectors.indptr[:-1], vectors.indptr[1:], strict=True):
-        columns, weights = vectors.indices[start:stop], vectors.data[start:stop]
-        best = np.lexsort((columns, -weights))[:top_k]
-        found.append([(lexicon.name(int(columns[i])), float(weights[i])) for i in best])
-    return found
-
-
-def explain(part: Side, query: Any, document: Any, top_k: int | None) -> Explanation:
-    """The terms that two vectors share."""
-    asked, given, lexicon = _matrix(part, query), _matrix(part, document), _known(part)
-    if asked.shape[0] != 1 or given.shape[0] != 1:
-        raise ShapeError(f"explain takes one query and one document, got {asked.shape[0]} and {given.shape[0]}")
-    _, left, right = np.intersect1d(asked.indices, given.indices, return_indices=True)
-    shared = [
-        TermMatch(lexicon.name(int(asked.indices[i])), float(asked.data[i]), float(given.data[j]))
-        for i, j in zip(left, right, strict=True)
-    ]
-    shared.sort(key=lambda match: (-match.score, match.term))
-    words = [tuple(decode(part, one, top_k)[0]) for one in (asked, given)]
-    return Explanation(sum(match.score for match in shared), tuple(shared), words[0], words[1])
-
-
-def _known(part: Side) -> Lexicon:
-    assert part.lexicon is not None  # `Space` has seen to it
-    return part.lexicon
-
-
-def _matrix(part: Side, vectors: Any) -> sparse.csr_array:
-    if not sparse.issparse(vectors):
-        raise SpaceError("vectors of a sparse space are SciPy CSR matrices, as `encode` gives them")
-    if vectors.ndim == 1:
-        vectors = vectors.reshape(1, -1)
-    if vectors.shape[1] != part.dimension:
-        raise ShapeError(f"vectors of this space have {part.dimension:,} columns, got {vectors.shape[1]:,}")
-    return sparse.csr_array(vectors)
-
-
-def sparsity(part: Side, vectors: Any) -> dict[str, float]:
-    """Mean number of terms of a vector, and the share of the columns that are zero."""
-    vectors = _matrix(part, vectors)
-    mean = vectors.nnz / max(1, vectors.shape[0])
-    return {"active_dims": mean, "sparsity_ratio": 1 - mean / max(1, vectors.shape[1])}
-
-
-def intersection(part: Side, a: Any, b: Any) -> sparse.csr_array:
-    """Products of weights, term by term; one row meets every row of the other.
-
-    Raises:
-        ShapeError: other numbers of rows.
-    """
-    left, right = _matrix(part, a), _matrix(part, b)
-    if left.shape[0] != right.shape[0] and 1 not in (left.shape[0], right.shape[0]):
-        raise ShapeError(f"vectors to intersect: {left.shape[0]} and {right.shape[0]} rows; equal numbers, or one of 1")
-    rows = max(left.shape[0], right.shape[0])
-    left, right = (one if one.shape[0] == rows else one[np.zeros(rows, np.int64)] for one in (left, right))
-    return sparse.csr_array(left.multiply(right))
+    part.echo.to(device)
 
 
 def read_lexicon(space: Space, given: Lexicon | str | Path) -> Lexicon:

@@ -1,0 +1,59 @@
+"""Words in training: what a sparse space begins with on its pairs, and the own words of the items it learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairspace.encoders.lexicon import Lexicon
+from pairspace.space.reading import PairData
+from pairspace.space.side import Branch, Side
+from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
+from pairspace.training import Expansion, OwnWords, TrainingOptions
+
+if TYPE_CHECKING:
+    from pairspace.space.model import Space
+
+__all__ = ["begin_on_pairs", "own_words"]
+
+_PAIRS = 20_000  # pairs that encoders of different origin are aligned on
+_ITEMS = 4096  # items that the start is measured on
+
+
+def begin_on_pairs(
+    space: Space, data: PairData, features_of: Callable[[Branch, Any], Any], *, seed: int, progress: bool | None
+) -> None:
+    """Give an untrained sparse space its terms, and a start measured on its pairs.
+
+    Args:
+        space: to be trained.
+        data: the pairs.
+        features_of: gives a branch's features of a side's items.
+        seed: of the choice of pairs.
+        progress: show bars.
+    """
+    sides = (space.query_side, space.document_side)
+    items = dict(zip(sides, data.items, strict=True))
+    lexicon = known_terms(space) or Lexicon.from_texts(texts_of(space, items), language=space.language)
+    rows = np.random.default_rng(seed).permutation(len(data.query))[:_PAIRS]
+    sample, pairs = {}, {}
+    for side, code in zip(sides, (data.query, data.document), strict=True):
+        part, some = space.part(side), np.unique(code[rows])[:_ITEMS]
+        features = [features_of(branch, items[side]) for branch in part.branches]
+        counts = lexicon.counts(items[side]) if part.wants_echo and part.encoder.modality == "text" else None
+        sample[side] = Sample([one.rows(some) for one in features], counts)
+        if part.starting():
+            pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
+    begin_words(space, lexicon, sample=sample, pairs=pairs, progress=progress)
+
+
+def own_words(part: Side, items: Any, options: TrainingOptions, device: Any) -> OwnWords | None:
+    """The own words of a side's items, where they count or say what may be added to them."""
+    counts = None if part.echo is None and options.expansion == "free" else own_counts(part, items)
+    if counts is None or part.lexicon is None:
+        return None
+    level: Any = options.expansion
+    control = None if level == "free" else Expansion(level, rate=options.expansion_rate)
+    return OwnWords(counts, len(part.lexicon), echo=part.echo, expansion=control, device=device)
