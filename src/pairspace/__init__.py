@@ -24,6 +24,7 @@ _HOMES = {
     "TrainingOptions": "training",
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
+    "fit_together": "space",
     "join_spaces": "space",
     "load_encoder": "encoders",
     "mine_negatives": "space",
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, join_spaces, mine_negatives, sweep
+    from pairspace.space import Space, fit_together, join_spaces, mine_negatives, sweep
     from pairspace.training import History, TrainingOptions
 
 

@@ -6,6 +6,7 @@ from pairspace.objectives.batch import Batch
 from pairspace.objectives.distill_kl import DistillKl, distill_kl
 from pairspace.objectives.fusemix import mix_partners
 from pairspace.objectives.info_nce import InfoNce, info_nce
+from pairspace.objectives.joint import Joint
 from pairspace.objectives.margin_mse import MarginMse
 from pairspace.objectives.masks import Near
 from pairspace.objectives.matryoshka import Matryoshka
@@ -21,6 +22,7 @@ __all__ = [
     "Batch",
     "DistillKl",
     "InfoNce",
+    "Joint",
     "MarginMse",
     "Matryoshka",
     "Near",

@@ -4,6 +4,17 @@ from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
 from pairspace.space.sweeping import Sweep, Trial, sweep
+from pairspace.space.together import fit_together
 from pairspace.space.worded import Explanation, TermMatch
 
-__all__ = ["Explanation", "Space", "Sweep", "TermMatch", "Trial", "join_spaces", "mine_negatives", "sweep"]
+__all__ = [
+    "Explanation",
+    "Space",
+    "Sweep",
+    "TermMatch",
+    "Trial",
+    "fit_together",
+    "join_spaces",
+    "mine_negatives",
+    "sweep",
+]

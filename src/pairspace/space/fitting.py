@@ -46,7 +46,7 @@ from pairspace.training import (
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["fit"]
+__all__ = ["Fitting", "check_sides", "fit"]
 
 _log = logging.getLogger(__name__)
 SAMPLE = 256  # items by which the size of all is guessed
@@ -70,7 +70,7 @@ def fit(
 ) -> History:
     """Train a space; see `Space.fit`."""
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
-    sides = _sides(space, parts)
+    sides = check_sides(space, parts)
     branches = [branch for side in sides for branch in space.part(side).branches]
     before = [(branch, branch.encoder, branch.trains) for branch in branches]
     try:
@@ -86,7 +86,7 @@ def fit(
         check_effect(chosen, settings, **known)
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
             space.temperature = Temperature(chosen.temperature, learnable=chosen.learn_temperature)
-        run = _Fitting(space, data, held_out, chosen, Processes.join(space.device), progress, after_epoch)
+        run = Fitting(space, data, held_out, chosen, Processes.join(space.device), progress, after_epoch)
         run.check(teacher)
     except PairspaceError:  # what cannot be trained leaves no trace
         for branch, encoder, trains in before:
@@ -100,7 +100,13 @@ def fit(
     return history
 
 
-def _sides(space: Space, parts: Sequence[Pairs]) -> tuple[str, str]:
+def check_sides(space: Space, parts: Sequence[Pairs]) -> tuple[str, str]:
+    """The query side and the document side, of a space and pairs that have them.
+
+    Raises:
+        SpaceError: more than two sides, or pairs without one of them.
+        TrainingError: no pairs.
+    """
     if len(space.sides) > 2:
         raise SpaceError(f"fit trains two sides at a time; this space has {', '.join(space.sides)}")
     if not parts:
@@ -114,7 +120,7 @@ def _sides(space: Space, parts: Sequence[Pairs]) -> tuple[str, str]:
     return space.query_side, space.document_side
 
 
-class _Fitting:
+class Fitting:
     """One fit: the data, the towers over it, and what becomes of the space."""
 
     def __init__(
@@ -162,11 +168,7 @@ class _Fitting:
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
         space, options = self.space, self.options
-        if space.sparse and not space.trained:
-            begin_on_pairs(space, self.data, self._features, seed=self.options.seed, progress=self.progress)
-        elif not space.started:
-            self._align()
-            space.keep_start()
+        self.begin()
         trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
         examples = self.examples(teacher)
         first = History()
@@ -180,10 +182,23 @@ class _Fitting:
             history = self._run(towers, examples, options, watched, checkpoint, resume, first)
         finally:
             keep_trained(space)
-        space.trained = True
-        if watched is not None:
-            space.fusion_weight = self._fusion_weight(watched)
+        self.finish(watched)
         return _one_after_the_other(first, history)
+
+    def begin(self) -> None:
+        """Let a new space begin: with its terms, or with encoders that are brought together."""
+        space = self.space
+        if space.sparse and not space.trained:
+            begin_on_pairs(space, self.data, self._features, seed=self.options.seed, progress=self.progress)
+        elif not space.started:
+            self._align()
+            space.keep_start()
+
+    def finish(self, watched: Validation | None) -> None:
+        """Mark the space as trained, and learn its weight beside BM25 on the held-out pairs."""
+        self.space.trained = True
+        if watched is not None:
+            self.space.fusion_weight = self._fusion_weight(watched)
 
     def _run(
         self,
