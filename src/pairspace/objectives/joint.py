@@ -75,6 +75,6 @@ class Joint(Objective):
             + for_sparse * distill_kl(a_sparse, b_sparse, teacher=teacher, temperature=1.0, teacher_temperature=1.0)
         ) / 2
         total: Tensor = (contrast + taught) / 2
-        if self.sparsity is None:
-            return total
-        return total + self.sparsity(Batch(a_sparse, b_sparse))
+        if self.sparsity is not None:
+            total = total + self.sparsity(Batch(a_sparse, b_sparse))
+        return total
