@@ -1,4 +1,4 @@
-"""The regularisers against loops, and the weights that rise and steer."""
+"""The regularisers against loops, and the weights that rise."""
 
 from __future__ import annotations
 
@@ -51,19 +51,6 @@ def test_the_weight_rises_with_the_square_of_the_share_and_then_stays():
     }
 
 
-def test_steering_raises_the_weight_where_there_are_too_many_terms_and_only_in_training():
-    a, b = torch.ones(4, 8), torch.ones(4, 8)
-    objective = Sparsity("l1", weights=(1.0, 1.0), warmup=0, terms=(2.0, None))
-    first = objective(Batch(a, b)).item()
-    second = objective(Batch(a, b)).item()
-    assert first == pytest.approx(16) and second == pytest.approx(8 * (8 / 2) ** 0.05 + 8)
-    objective.eval()
-    assert objective(Batch(a, b)).item() == objective(Batch(a, b)).item()
-    again = Sparsity("l1", weights=(1.0, 1.0), warmup=0, terms=(2.0, None))
-    again.load_state_dict(objective.state_dict())
-    assert float(again.steering[0]) == pytest.approx(2 * 0.05 * math.log(4))
-
-
 def test_a_side_that_lost_every_term_stops_training():
     with pytest.raises(TrainingError, match="document side has a term left"):
         Sparsity()(Batch(torch.ones(2, 3), torch.zeros(2, 3)))
@@ -75,7 +62,6 @@ def test_a_side_that_lost_every_term_stops_training():
         ({"kind": "l0"}, "unknown regulariser"),
         ({"weights": (-1.0, 0.0)}, "0 or more"),
         ({"weights": (math.nan, 0.0)}, "0 or more"),
-        ({"terms": (0.5, None)}, "at least 1 term"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

@@ -1,4 +1,4 @@
-"""What keeps sparse vectors sparse: L1 and FLOPS, a side each, with a warm-up and, where wished, a number to aim at.
+"""What keeps sparse vectors sparse: L1 and FLOPS, a weight a side, with a warm-up.
 
     L1    = 1/n sum_i sum_v w_iv
     FLOPS = 1/(n (n-1)) sum_{i != j} w_i . w_j = ( |sum_i w_i|^2 - sum_i |w_i|^2 ) / (n (n-1))
@@ -8,14 +8,10 @@ inverted index: it pushes down the terms that many items share, and leaves rare 
 sum_v (1/n sum_i w_iv)^2, which is (n-1)/n of the above plus 1/n of the mean |w_i|^2: there the loss depends on the size
 of the batch and on how it is spread over processes, here it does not.
 
-The weight rises over the first part of training as in the released code of SPLADE and Dense2Sparse,
+The weight rises over the first part of training as in the released code of SPLADE and Dense2Sparse, so that terms are
+found before they are taken away:
 
     lambda_t = lambda min(1, t / T)^2
-
-so that terms are found before they are taken away. A weight says little about what comes out. Hence `terms`, the mean
-number of terms an item should have: the weight is then multiplied, step by step, by
-
-    (terms now / terms wanted)^rate
 """
 
 from __future__ import annotations
@@ -30,9 +26,6 @@ from pairspace.objectives.batch import Batch
 from pairspace.objectives.objective import Objective
 
 __all__ = ["REGULARISERS", "Sparsity", "flops", "l1"]
-
-RATE = 0.05  # a weight that is far off doubles or halves in some twenty steps
-WIDEST = 1e4  # times its start that a steered weight may reach, and parts of it
 
 
 def l1(weights: Tensor) -> Tensor:
@@ -59,13 +52,10 @@ class Sparsity(Objective):
         kind: "l1" or "flops".
         weights: lambda of the query side and of the document side.
         warmup: share of all steps in which the weights rise.
-        terms: mean number of terms to steer each side to; None leaves its weight as it is.
 
     Raises:
-        TrainingError: an unknown kind, a weight below 0, or a number of terms below 1.
+        TrainingError: an unknown kind, or a weight below 0.
     """
-
-    steering: Tensor
 
     def __init__(
         self,
@@ -73,17 +63,13 @@ class Sparsity(Objective):
         *,
         weights: tuple[float, float] = (1e-3, 1e-3),
         warmup: float = 0.2,
-        terms: tuple[float | None, float | None] = (None, None),
     ) -> None:
         super().__init__()
         if kind not in REGULARISERS:
             raise TrainingError(f"unknown regulariser '{kind}': choose one of {', '.join(REGULARISERS)}")
         if not all(0 <= weight < math.inf for weight in weights):
             raise TrainingError(f"weights of a regulariser must be 0 or more, got {weights}")
-        if any(wanted is not None and not wanted >= 1 for wanted in terms):
-            raise TrainingError(f"an item needs at least 1 term, so a mean below it cannot be aimed at: {terms}")
-        self.kind, self.weights, self.warmup, self.terms = kind, tuple(weights), warmup, tuple(terms)
-        self.register_buffer("steering", torch.zeros(2))  # log of what the weights are multiplied by
+        self.kind, self.weights, self.warmup = kind, tuple(weights), warmup
         self.share = 0.0
         self.found: tuple[float, float] | None = None
 
@@ -101,20 +87,11 @@ class Sparsity(Objective):
             if not count:
                 raise TrainingError(
                     f"no item of the {name} side has a term left: the {self.kind} regulariser is too strong "
-                    f"(weights {self.weights[0]:g} and {self.weights[1]:g}); lower it, or say how many terms to aim at"
+                    f"(weights {self.weights[0]:g} and {self.weights[1]:g}); lower it, or say how many terms to have"
                 )
         values = [REGULARISERS[self.kind](side) for side in sides]
-        scale = self.steering.exp().tolist()
-        parts = [risen * w * s * value for w, s, value in zip(self.weights, scale, values, strict=True)]
-        self._steer(counts)
+        parts = [risen * weight * value for weight, value in zip(self.weights, values, strict=True)]
         return torch.stack(parts).sum()
-
-    @torch.no_grad()
-    def _steer(self, counts: list[float]) -> None:
-        for side, (wanted, count) in enumerate(zip(self.terms, counts, strict=True)):
-            if wanted is not None and self.training:
-                self.steering[side] += RATE * math.log(count / wanted)
-        self.steering.clamp_(-math.log(WIDEST), math.log(WIDEST))
 
     def at(self, share: float) -> None:
         """See Objective."""

@@ -1,13 +1,14 @@
 """A vector made of weighted words: the lexical head of learned sparse retrieval.
 
-    h = norm(W x + c),    y_v = log(1 + relu(g * ((a_v + U V_v) . h + b_v)))
+    h = norm(W x + c),    y_v = log(1 + relu(g * ((a_v + U V_v) . h + b_v - theta)))
 
 Feature, hidden vector, layer norm, a score for every term of a vocabulary, and the saturation of SPLADE (Formal et al.
 2021), as in Dense2Sparse (Nguyen et al., ECIR 2024), which takes the head a_v of a masked language model. Here the a_v
 may also be *anchors*: every term is encoded with the very encoder that the features come from, and these vectors,
 centred, are the head and stay as they are. What a text is near to is then what it is described by, before anything is
 learnt, and training can only choose among words that are near. A gain g and a bias b_v a term are learnt; so is, where
-asked for, a departure from the anchors of low rank (U V_v, from zero).
+asked for, a departure from the anchors of low rank (U V_v, from zero). The threshold theta is set, not learnt: it says
+how many terms there are.
 
 The gradient of the saturation is written down, so that nothing of the size (n, terms) is kept but y itself:
 
@@ -82,6 +83,8 @@ class LexicalProjector(Projector):
 
     kind = "lexical"
     sparse = True
+    threshold: Tensor
+    spread: Tensor
 
     def __init__(
         self,
@@ -101,6 +104,8 @@ class LexicalProjector(Projector):
         self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head != "anchored")
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(dimension))
+        self.register_buffer("threshold", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))  # standard deviation of the scores at the start, over the gain
         if rank:
             self.left = nn.Parameter(torch.zeros(dimension, rank))
             self.right = nn.Parameter(torch.empty(rank, self.width))
@@ -114,7 +119,7 @@ class LexicalProjector(Projector):
     def scores(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to scores of terms (n, dimension), of either sign."""
         h, gain = self.norm(self.hidden(features)) * self.log_gain.exp(), self.log_gain.exp()
-        found = torch.addmm(self.bias * gain, h, self.head.T)
+        found = torch.addmm((self.bias - self.threshold) * gain, h, self.head.T)
         return torch.addmm(found, h @ self.right.T, self.left.T) if self.rank else found
 
     def forward(self, features: Tensor) -> Tensor:
@@ -166,7 +171,7 @@ class LexicalProjector(Projector):
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, *, gain: float, terms: float) -> None:
-        """Set the gain, and shift the bias of all terms so that items have so many terms on average.
+        """Set the gain, and the threshold by which items have so many terms on average.
 
         Args:
             features: (n, sum of blocks) of some items.
@@ -174,9 +179,11 @@ class LexicalProjector(Projector):
             terms: how many.
         """
         self.log_gain.fill_(gain).log_()
+        self.threshold.zero_()
         found = self.scores(features).flatten()
         place = round((1 - min(1.0, terms / self.dimension)) * len(found))
-        self.bias.sub_(float(found.kthvalue(max(1, place)).values) / gain)
+        self.threshold.fill_(float(found.kthvalue(max(1, place)).values) / gain)
+        self.spread.fill_(max(float(found.std(correction=0)) / gain, 1e-6))
 
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""

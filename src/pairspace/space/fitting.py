@@ -189,7 +189,7 @@ class Fitting:
         """Let a new space begin: with its terms, or with encoders that are brought together."""
         space = self.space
         if space.sparse and not space.trained:
-            begin_on_pairs(space, self.data, self._features, seed=self.options.seed, progress=self.progress)
+            begin_on_pairs(space, self.data, self._features, self.options, progress=self.progress)
         elif not space.started:
             self._align()
             space.keep_start()

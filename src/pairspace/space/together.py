@@ -109,7 +109,7 @@ def fit_together(
         if watched[1] is None
         else Validation(*_towers([(w.query, w.document) for w in watched if w]), watched[1].codes)
     )
-    sparsity = Sparsity(options.regulariser, weights=options.sparsity, terms=options.terms or (None, None))  # type: ignore[arg-type]
+    sparsity = Sparsity(options.regulariser, weights=options.sparsity)  # type: ignore[arg-type]
     objective = Joint(dense.temperature, dense=dense.dimension, mixing=mixing, shares=shares, sparsity=sparsity)
     history = train(
         *towers,

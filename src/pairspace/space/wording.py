@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["begin_on_pairs", "own_words"]
 
 _PAIRS = 20_000  # pairs that encoders of different origin are aligned on
+_WIDE = 2.0  # times as many terms at the start as are wanted; see training/steering.py
 _ITEMS = 4096  # items that the start is measured on
 
 
 def begin_on_pairs(
-    space: Space, data: PairData, features_of: Callable[[Branch, Any], Any], *, seed: int, progress: bool | None
+    space: Space,
+    data: PairData,
+    features_of: Callable[[Branch, Any], Any],
+    options: TrainingOptions,
+    *,
+    progress: bool | None,
 ) -> None:
     """Give an untrained sparse space its terms, and a start measured on its pairs.
 
@@ -31,13 +37,13 @@ def begin_on_pairs(
         space: to be trained.
         data: the pairs.
         features_of: gives a branch's features of a side's items.
-        seed: of the choice of pairs.
+        options: the seed, and how many terms are wanted.
         progress: show bars.
     """
     sides = (space.query_side, space.document_side)
     items = dict(zip(sides, data.items, strict=True))
     lexicon = known_terms(space) or Lexicon.from_texts(texts_of(space, items), language=space.language)
-    rows = np.random.default_rng(seed).permutation(len(data.query))[:_PAIRS]
+    rows = np.random.default_rng(options.seed).permutation(len(data.query))[:_PAIRS]
     sample, pairs = {}, {}
     for side, code in zip(sides, (data.query, data.document), strict=True):
         part, some = space.part(side), np.unique(code[rows])[:_ITEMS]
@@ -46,7 +52,8 @@ def begin_on_pairs(
         sample[side] = Sample([one.rows(some) for one in features], counts)
         if part.starting():
             pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
-    begin_words(space, lexicon, sample=sample, pairs=pairs, progress=progress)
+    terms = {side: _WIDE * wanted for side, wanted in zip(sides, options.terms, strict=False)}
+    begin_words(space, lexicon, sample=sample, pairs=pairs, terms=terms, progress=progress)
 
 
 def own_words(part: Side, items: Any, options: TrainingOptions, device: Any) -> OwnWords | None:

@@ -90,6 +90,7 @@ def begin_words(
     *,
     sample: Mapping[str, Sample] | None = None,
     pairs: Mapping[str, np.ndarray] | None = None,
+    terms: Mapping[str, float] | None = None,
     progress: bool | None = None,
 ) -> None:
     """Give an untrained sparse space its terms and what it begins with.
@@ -98,6 +99,7 @@ def begin_words(
         space: its projectors are replaced.
         lexicon: the terms.
         sample: of each side some items; None calibrates on the terms themselves.
+        terms: of each side how many an item has at the start.
         pairs: of each side the last-layer features of partners, row by row, to align encoders of different origin.
         progress: show bars.
 
@@ -124,7 +126,7 @@ def begin_words(
                 else:
                     _turn(projector, branch, owner, side, space, pairs)
                 gain = GAIN if projector.head_kind == "anchored" else 1.0
-                projector.calibrate(some, gain=gain, terms=min(TERMS, len(lexicon) / 4))
+                projector.calibrate(some, gain=gain, terms=min((terms or {}).get(side, TERMS), len(lexicon) / 4))
             branch.projector = made[id(branch.projector)].to(space.device).eval()
         _begin_echo(part, lexicon, given, space.device)
     space.keep_start()

@@ -69,8 +69,7 @@ def build_objective(
     if options.structure:
         objective = Sum([(1.0, objective), (options.structure, Structure())])
     if sparse:
-        terms = options.terms or (None, None)
-        regulariser = Sparsity(options.regulariser, weights=options.sparsity, terms=terms)  # type: ignore[arg-type]
+        regulariser = Sparsity(options.regulariser, weights=options.sparsity)  # type: ignore[arg-type]
         objective = Sum([(1.0, objective), (1.0, regulariser)])
     for need in sorted(objective.needs - given):
         if not (need == "teacher" and "scores" in given):

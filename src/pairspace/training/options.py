@@ -47,7 +47,7 @@ class TrainingOptions:
         chunk_size: pairs of which an encoder in training is in memory at once; the result is that of the whole batch.
         regulariser: of a sparse space: "l1" or "flops".
         sparsity: its weights, of the query side and the document side.
-        terms: mean number of terms that either side is steered to; () leaves the weights as they are.
+        terms: mean number of terms that either side is steered to; () leaves it to the regulariser.
         expansion: "free", or controlled in training: "texts" masks all but own words of whole batches, "words" single
             words.
         expansion_rate: probability of a mask; None lets it fall from 1 to 0.
@@ -128,6 +128,8 @@ class TrainingOptions:
             raise TrainingError(f"expansion_rate is a probability, got {self.expansion_rate}")
         if len(self.sparsity) != 2 or len(self.terms) not in (0, 2):
             raise TrainingError("sparsity and terms are two numbers each, of the query side and of the document side")
+        if any(not wanted >= 1 for wanted in self.terms):
+            raise TrainingError(f"an item needs at least 1 term, so a mean below it cannot be aimed at: {self.terms}")
         self._check_together()
 
     def _check_together(self) -> None:

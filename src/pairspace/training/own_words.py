@@ -85,6 +85,7 @@ class OwnWords:
         self.counts, self.terms, self.echo, self.expansion = counts, terms, echo, expansion
         self.device = torch.device(device)
         self._saturated = None if echo is None else echo.saturated(counts)
+        self.masked = 0.0  # share of the expansion that was masked in the last batch
 
     def apply(self, weights: Tensor, rows: np.ndarray, *, training: bool) -> Tensor:
         """Expansion weights (n, terms) of the items in `rows`, masked where asked for, and own words added.
@@ -92,7 +93,7 @@ class OwnWords:
         Returns:
             (n, terms), or with an echo (n, terms + FOLDED).
         """
-        counts = self.counts[rows]
+        counts, self.masked = self.counts[rows], 0.0
         if training and self.expansion is not None:
             known = counts.indices < self.terms
             owner = np.repeat(np.arange(len(rows)), np.diff(counts.indptr))
@@ -101,6 +102,7 @@ class OwnWords:
             allowed = self.expansion.allowed(own)
             if allowed is not None:
                 weights = weights * allowed
+                self.masked = 1.0 if self.expansion.level == "texts" else self.expansion.probability
         if self.echo is None or self._saturated is None:
             return weights
         found = self._saturated[rows]

@@ -23,6 +23,7 @@ from pairspace.objectives import Batch, Objective, mix_partners
 from pairspace.training.examples import Examples
 from pairspace.training.options import TrainingOptions
 from pairspace.training.processes import Processes
+from pairspace.training.steering import Steering
 from pairspace.training.towers import Mix, Tower
 
 __all__ = ["Step"]
@@ -49,10 +50,12 @@ class Step:
     ) -> None:
         self.towers, self.objective, self.examples = towers, objective, examples
         self.options, self.processes = options, processes
+        self.steering = Steering(towers, options.terms)
 
     def at(self, share: float) -> None:
         """Say which share of training is done, to what changes on the way: weights of regularisers, expansion."""
         self.objective.at(share)
+        self.steering.share = share
         for tower in self.towers:
             if tower.words is not None and tower.words.expansion is not None:
                 tower.words.expansion.share = share
@@ -81,6 +84,7 @@ class Step:
         loss.backward()
         for push in pushes:
             push()
+        self.steering(vectors)
         self.processes.add_gradients([module for tower in self.towers for module in tower.modules()])
         return float(loss.detach())
 
