@@ -23,6 +23,8 @@ QUESTIONS = (
     "recover deleted photos from a camera card",
     "draw diagrams of networks",
 )
+TERMS = (20, 100)  # of a title and of a description
+SHOWN = 6  # words that carry a match
 BUDGET = 120.0  # seconds that encoding may take
 STEP = 500
 
@@ -53,16 +55,21 @@ def demo(
     say(f"1. pairs      {len(train):,} to train on, {len(test):,} to test on, of other source packages")
     history = space.fit(train, validation=0.1)
     say(f"2. space      {space!r}")
-    say(f"              trained for {len(history.records) - 1} epochs, {sum(history.column('seconds')):.1f} s\n")
+    say(f"              trained for {len(history.records) - 1} epochs, {sum(history.column('seconds')):.1f} s")
+    words = Space.create(pairs.sides, encoder="minilm", projector="lexical", name="demo words")
+    learnt = words.fit(train, validation=0.1, terms=TERMS)
+    say(f"              and the same features to words, {sum(learnt.column('seconds')):.1f} s\n")
     report = evaluate(space, test)
     say(report)
     output.mkdir(parents=True, exist_ok=True)
     space.save_pretrained(output / "space")
+    words.save_pretrained(output / "words")
     history.save(output / "history.jsonl")
     history.plot(output / "history.png")
     report.save_runs(output / "runs")
     answers = {}
-    with Index.create(output / "index", space, side="body", text=True, overwrite=True) as index:
+    spaces = {"dense": space, "words": words}
+    with Index.create(output / "index", spaces, side="body", text=True, overwrite=True) as index:
         index.add(
             pairs.table["id"].to_pylist(),
             pairs.items("body"),
@@ -71,13 +78,16 @@ def demo(
         say(f"\n3. index      {len(index):,} descriptions")
         for question in QUESTIONS:
             hits = index.search(question, k=3, mode="hybrid")
-            answers[question] = [{"id": h.id, "score": h.score, **h.payload} for h in hits]
+            why = words.explain(question, hits[0].payload["text"])
+            carried = [match.term for match in why.matches[:SHOWN]]
+            answers[question] = {"hits": [{"id": h.id, "score": h.score, **h.payload} for h in hits], "words": carried}
             say(f"\n   {question}")
             for hit in hits:
                 text = textwrap.shorten(hit.payload["text"].replace("\n", " "), 60, placeholder=" ...")
                 say(
                     f"   {hit.score:6.2f}  {textwrap.shorten(hit.payload['title'], 44, placeholder=' ...'):<44}  {text}"
                 )
+            say(f"           words that the first one shares: {', '.join(carried)}")
     seconds = time.perf_counter() - began
     if as_json:
         print_json(
@@ -85,9 +95,10 @@ def demo(
         )
         return
     print(
-        f"\ndone in {seconds:.0f} s; {output}/ holds the space, the index, the TREC runs and history.png. Try next:\n"
+        f"\ndone in {seconds:.0f} s; {output}/ holds both spaces, the index, the TREC runs and history.png. Try next:\n"
     )
     print(f'   pairspace search {output}/index "edit audio files" --mode hybrid')
+    print(f'   pairspace explain {output}/words "edit audio files" "A sound editor for the desktop."')
     print(f"   pairspace info {output}/space")
     print("   pairspace train your.csv --side query=question --side document=answer --output your-space/")
 
