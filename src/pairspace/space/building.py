@@ -28,7 +28,7 @@ from pairspace.projectors import Projector, create_projector, start_at_identity
 from pairspace.projectors.lexical import HEADS
 from pairspace.space.side import Branch, Side, is_sparse
 
-__all__ = ["Plan", "build_sides", "from_nothing", "own_encoder", "start_where_related"]
+__all__ = ["Plan", "build_sides", "from_nothing", "model_of", "own_encoder", "start_where_related"]
 
 
 SPARSE = ("lexical", "terms")  # kinds of projectors
@@ -226,7 +226,7 @@ def own_encoder(encoder: Any, side: str) -> Trainable:
     return again  # type: ignore[no-any-return]
 
 
-def _origin(encoder: Encoder) -> str:
+def model_of(encoder: Encoder) -> str:
     """Equal for encoders that differ in prompt or length only: their model's folder, else their fingerprint."""
     return str(getattr(encoder, "folder", None) or encoder.fingerprint)
 
@@ -247,7 +247,7 @@ def start_where_related(parts: Mapping[str, Side]) -> bool:
     every = [branch for side in old for branch in side]
     if all(branch.projector.kind == "identity" for branch in every):
         return True
-    origins = [[(_origin(branch.encoder), branch.layers[-1]) for branch in side] for side in old if side]
+    origins = [[(model_of(branch.encoder), branch.layers[-1]) for branch in side] for side in old if side]
     if all(one == origins[0] for one in origins) and all(b.blocks[-1] <= b.projector.dimension for b in every):
         for branch in every:
             start_at_identity(branch.projector)

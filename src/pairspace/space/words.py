@@ -3,7 +3,7 @@
     terms      whole words of the training texts, a word list, or a tokenizer's pieces (`Lexicon`)
     anchors    every term encoded as if it were a text, centred, at length one: the head of the projectors
     start      features -> the anchors' own space: the identity where the encoder is theirs, else the rotation that
-               brings the pairs closest; and a bias that leaves each item so many terms
+               brings the pairs closest; and a threshold that leaves each item so many terms
     echo       the texts' own words, weighted as in BM25
 
 So before anything is learnt a text is described by the words nearest to it, whichever side or language it is of, and a
@@ -25,6 +25,7 @@ from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.parts import MaskedHead, masked_head
 from pairspace.errors import SpaceError
 from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
+from pairspace.space.building import model_of
 from pairspace.space.side import Branch, Side, is_sparse
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ def _masked_head(space: Space, lexicon: Lexicon) -> MaskedHead:
 
 
 def _same_origin(branch: Branch, owner: Branch) -> bool:
-    return branch.origin is not None and branch.origin.fingerprint == owner.origin.fingerprint  # type: ignore[union-attr]
+    """Both use one model, if with other prompts."""
+    came, anchors_are_of = branch.origin, owner.origin
+    return came is not None and anchors_are_of is not None and model_of(came) == model_of(anchors_are_of)
 
 
 def _turn(
