@@ -39,3 +39,19 @@ def test_features_are_made_again_only_where_the_encoder_has_changed(fitted_space
         evaluate(space, shuffled, **HOW)
         asked.append(sorted(seen))
     assert asked == [["body", "title"], ["body", "title", "title"]]
+
+
+def test_a_sparse_space_is_told_by_its_words_and_by_what_cutting_costs(fitted_space, shuffled):
+    space = fitted_space("words")
+    report = evaluate(space, shuffled, pruning={"count": 3}, **HOW)
+    assert "pruned" in report.systems and "documents cut to 3 terms" in str(report)
+    query, document = report.words
+    assert (query.side, document.side) == ("title", "body") and document.terms > 3
+    vectors = [space.encode(shuffled.items(side), side=side) for side in space.sides]
+    assert query.terms == pytest.approx(vectors[0].nnz / vectors[0].shape[0])
+    assert 0 < query.exact <= 1 and 0 < query.semantic <= 1.0001 and query.empty == 0
+    told = report.to_dict()
+    assert told["flops"] == report.flops > 0 and told["words"][1]["terms"] == document.terms
+    assert "share" in str(report) and "Exact@20" in str(report)
+    dense = evaluate(fitted_space("frozen"), shuffled, **HOW)
+    assert dense.words == () and "words" not in dense.to_dict()

@@ -24,6 +24,10 @@ def evaluate(
     beir: Annotated[Path | None, typer.Option(help="A BEIR folder, instead of the three above.")] = None,
     split: Annotated[str, typer.Option(help="Which qrels of the BEIR folder.")] = "test",
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
+    mass: Annotated[
+        float | None, typer.Option(help="Of sparse documents, also try keeping this share of the weight.")
+    ] = None,
+    terms: Annotated[int | None, typer.Option(help="Of sparse documents, also try keeping so many terms.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder to write TREC runs and qrels to.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the report to, as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
@@ -44,6 +48,10 @@ def evaluate(
         raise PairspaceError("give either --pairs, or --corpus with --queries and --qrels, or --beir")
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     settings: dict[str, Any] = {"passages": passages, "seed": seed}
+    if mass is not None or terms is not None:
+        if not loaded.sparse:
+            raise PairspaceError(f"{space} is a dense space: --mass and --terms are of sparse ones")
+        settings["pruning"] = {"mass": mass or 1.0, "count": terms}
     if pairs is not None:
         report = measure(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), **settings)
     else:

@@ -31,6 +31,7 @@ def evaluate(
     depth: int = 100,
     fusion: bool = True,
     bm25: bool = True,
+    pruning: Mapping[str, Any] | None = None,
     start: bool = True,
     resamples: int = 10_000,
     seed: int = 0,
@@ -52,6 +53,8 @@ def evaluate(
         depth: documents ranked a query; metrics see no further.
         fusion: show the fusion with BM25: z-scores if the space has learnt a weight, else reciprocal rank.
         bm25: show BM25 (stopwords and stemming in the space's language), where the items are texts.
+        pruning: of a sparse space show also what it costs to cut its documents: {"mass": 0.9}, {"count": 64} or both,
+            see `pairspace.neighbours.prune`.
         start: show the encoders before training, if the space is trained.
         resamples: of the bootstrap intervals and of the randomisation tests.
         seed: of both.
@@ -74,6 +77,7 @@ def evaluate(
         depth=depth,
         bm25=bm25,
         fusion=fusion,
+        pruning=pruning,
         start=start,
         cache=cache,
         progress=progress,

@@ -6,6 +6,7 @@ directions use them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,12 @@ from scipy.sparse import issparse
 from pairspace.errors import SpaceError
 from pairspace.evaluation.sparsity import WordUse, overlap_flops, word_use
 from pairspace.evaluation.tasks import Items, Task
-from pairspace.neighbours import Bm25, Ranking, reciprocal_rank_fusion, top_k, zscore_fusion
+from pairspace.neighbours import Bm25, Ranking, prune, reciprocal_rank_fusion, top_k, zscore_fusion
 
 __all__ = ["CONTRASTS", "Encoded", "Systems"]
 
-BM25, ENCODERS, SPACE, FUSION = "bm25", "encoders", "space", "space + bm25"
-CONTRASTS = ((SPACE, ENCODERS), (SPACE, BM25), (FUSION, SPACE))  # what each is to beat
+BM25, ENCODERS, SPACE, PRUNED, FUSION = "bm25", "encoders", "space", "pruned", "space + bm25"
+CONTRASTS = ((SPACE, ENCODERS), (SPACE, BM25), (PRUNED, SPACE), (FUSION, SPACE))  # what each is to beat, or not to lose
 
 
 class Encoded(NamedTuple):
@@ -41,6 +42,7 @@ class Systems:
         depth: documents a query.
         bm25: with BM25, where the items are texts.
         fusion: with the fusion of space and BM25.
+        pruning: arguments of `prune`, to show what pruned documents of a sparse space cost; None for none.
         start: with the encoders before training, where the space was trained.
         cache: read and write the feature cache.
         progress: show bars.
@@ -54,12 +56,13 @@ class Systems:
         depth: int,
         bm25: bool,
         fusion: bool,
+        pruning: Mapping[str, Any] | None,
         start: bool,
         cache: bool,
         progress: bool | None,
     ) -> None:
         self.space, self.passages, self.depth = space, passages, depth
-        self.bm25, self.fusion = bm25, fusion and bm25
+        self.bm25, self.fusion, self.pruning = bm25, fusion and bm25, pruning
         self.start = start and space.trained and space.has_start
         self.cache, self.progress = cache, progress
         self._encoded: dict[tuple[int, bool], Encoded] = {}
@@ -77,6 +80,11 @@ class Systems:
             found[ENCODERS] = ("encoders before training", before)
         own = self._ranked(queries.vectors, documents.vectors, documents.owners)
         found[SPACE] = ("space", own)
+        if self.pruning and issparse(documents.vectors):
+            kept = prune(documents.vectors, **self.pruning)
+            terms = kept.nnz / max(1, kept.shape[0])
+            pruned = self._ranked(queries.vectors, kept, documents.owners)
+            found[PRUNED] = (f"space, documents cut to {terms:.0f} terms", pruned)
         if lexical is not None and self.fusion:
             found[FUSION] = self._fused(own, lexical)
         return found

@@ -149,21 +149,28 @@ class EdgeEngine:
         conditions: Sequence[Condition] = (),
         *,
         exact: bool = False,
+        first: Sequence[Vector] | None = None,
+        depth: int = 100,
     ) -> list[list[Found]]:
         self._index_fields(conditions)
         filter = _filter(conditions)
         params = edge.SearchParams(exact=exact, hnsw_ef=max(_EF, 2 * k))
         found: list[list[Found]] = []
         with _plain_errors(self.path, "be searched"):
+            stages: list[Any] = [None] * len(queries)
+            if first is not None:
+                nearest = [edge.Query.Nearest(_native(q), using=field) for q in first]
+                stages = [[edge.Prefetch(max(depth, k), query=q, params=params, filter=filter)] for q in nearest]
             requests = [
                 edge.QueryRequest(
                     k,
                     query=edge.Query.Nearest(_native(q), using=field),
+                    prefetches=stage,
                     filter=filter,
                     params=params,
                     with_payload=True,
                 )
-                for q in queries
+                for q, stage in zip(queries, stages, strict=True)
             ]
             for start in range(0, len(requests), _QUERIES):
                 batch = requests[start : start + _QUERIES]

@@ -78,8 +78,13 @@ class Engine(Protocol):
         conditions: Sequence[Condition] = (),
         *,
         exact: bool = False,
+        first: Sequence[Vector] | None = None,
+        depth: int = 100,
     ) -> list[list[Found]]:
-        """The k best points of each query, best first."""
+        """The k best points of each query, best first.
+
+        With `first`, a query for each, the `depth` best of those are found first and then scored by `queries`.
+        """
 
     def scan(self, fields: Sequence[str] = ()) -> Iterator[list[tuple[UUID, dict[str, Any]]]]:
         """All points in batches, in the order of their keys, with the named payload fields."""

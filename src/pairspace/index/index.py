@@ -34,6 +34,7 @@ from pairspace.progress import progress_bar
 __all__ = ["Index"]
 
 DENSE, SPARSE = "dense", "sparse"
+EXPANSIONS = ("full", "none", "rescore")
 _ENGINE = "engine"
 
 Spaces = SpaceLike | Mapping[str, SpaceLike]
@@ -220,6 +221,7 @@ class Index:
         filter: Mapping[str, Any] | None = None,
         mode: str | None = None,
         exact: bool = False,
+        expansion: str = "full",
         side: str | None = None,
     ) -> Any:  # list[Hit] or list[list[Hit]], as the query is one or several
         """The k best items for one query, or for each of several.
@@ -232,6 +234,8 @@ class Index:
             mode: a vector name ("dense", "sparse"), "bm25", several of them ("dense+bm25"), or "hybrid" (all there are,
                 fused); default: the first space, or BM25 where there is none.
             exact: look at every item instead of following the graph.
+            expansion: of sparse queries: "full"; "none" asks with their own words alone, which looks at fewer items;
+                "rescore" finds the first hundred so and then scores these with all terms.
             side: what the queries are; default: the query side (the document side where the query side is indexed).
 
         Raises:
@@ -241,21 +245,26 @@ class Index:
         self._check_open()
         if k < 1:
             raise IndexingError(f"k must be 1 or more, got {k}")
+        if expansion not in EXPANSIONS:
+            raise IndexingError(f"expansion must be one of {', '.join(EXPANSIONS)}, got {expansion!r}")
         single, queries = as_queries(query)
         mode = mode or next(iter(self.manifest.spaces), BM25)
         conditions = parse_filter(filter)
 
         def asked(name: str, k: int) -> list[list[Found]]:
-            vectors = self._vectors.queries(name, queries, side)
-            return self._engine.search(name, vectors, k, conditions, exact=exact)
+            vectors, own = self._vectors.queries(name, queries, side), None
+            if expansion != "full" and name in self.manifest.spaces and self.manifest.spaces[name].sparse:
+                own = self._vectors.own_terms(name, queries, vectors)
+            if own is not None and expansion == "none":
+                vectors, own = own, None
+            return self._engine.search(name, vectors, k, conditions, exact=exact, first=own, depth=max(DEPTH, k))
 
         if (queries.shape[0] if hasattr(queries, "shape") else len(queries)) == 0:
             return []
         names = self._vectors.modes(mode)
         if len(names) > 1:
-            depth = max(DEPTH, k)
-            weights = fusion_weights([self._vectors.fusion_weight(name) for name in names])
-            found = fuse([asked(name, depth) for name in names], k, weights)
+            lists = [asked(name, max(DEPTH, k)) for name in names]
+            found = fuse(lists, k, fusion_weights([self._vectors.fusion_weight(name) for name in names]))
         else:
             found = asked(names[0], k)
         hits = [[Hit(id, f.score, rest) for f in one for id, rest in [_open_payload(f.payload)]] for one in found]

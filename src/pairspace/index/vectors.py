@@ -149,6 +149,21 @@ class Vectors:
         found = space.encode(queries, side=asking, cache=False, progress=False)
         return sparse_rows(found) if note.sparse else np.asarray(found, np.float32)
 
+    def own_terms(self, name: str, queries: Any, vectors: Sequence[Sparse]) -> list[Sparse]:
+        """Of the vectors of queries the weights of words that the queries hold themselves.
+
+        Raises:
+            IndexingError: the queries are no texts.
+        """
+        if not all(isinstance(query, str) for query in queries):
+            raise IndexingError("only texts have words of their own: ask with texts, or with expansion='full'")
+        space: Any = self.space(name)
+        counts, found = space.lexicon.counts(queries), []
+        for start, stop, (ids, weights) in zip(counts.indptr[:-1], counts.indptr[1:], vectors, strict=True):
+            own = np.isin(ids, counts.indices[start:stop])
+            found.append(Sparse(ids[own], weights[own]))
+        return found
+
     def measure(self, texts: Any) -> None:
         """Take BM25's average length from these texts if none is known yet; the manifest remembers it."""
         if self.words is not None and not self.words.measured and len(texts):
