@@ -11,7 +11,7 @@ demo: $(VENV)/.user  ## train, measure, index and search the bundled sample (und
 	$(BIN)/pairspace demo
 
 test: $(VENV)/.dev  ## run all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev  ## format and lint, types, and the rooms' import rules
 	$(BIN)/ruff format --check .

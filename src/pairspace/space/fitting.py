@@ -396,7 +396,7 @@ class Fitting:
 
 
 def _bf16(precision: str, device: torch.device) -> bool:
-    """Whether encoders in training run in bf16: on a CPU autocast was measured no faster, so only where asked for."""
+    """Whether encoders in training run in bf16: on a CPU autocast was far slower, so only where asked for."""
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16"
