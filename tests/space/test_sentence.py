@@ -366,7 +366,7 @@ def test_nothing_is_written_where_the_items_are_no_texts(tmp_path):
     """Features of a file."""
 
     class Fake:
-        sides, query_side, document_side = ("a", "b"), "a", "b"
+        sides, query_side, document_side, sparse = ("a", "b"), "a", "b", False
 
         def part(self, side):
             encoder = SimpleNamespace(modality="row", prompt="", max_length=None)
