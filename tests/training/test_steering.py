@@ -41,7 +41,7 @@ def mean_terms(tower):
 @pytest.mark.parametrize("wanted", [5.0, 40.0, 180.0])
 def test_the_mean_number_of_terms_comes_to_what_is_wanted(tower, wanted):
     steering = Steering((tower,), (wanted,))
-    steering.share = 0.5
+    steering.share = 0.3
     for _ in range(60):
         steering([tower.vectors(np.arange(300))])
     assert mean_terms(tower) == pytest.approx(wanted, rel=0.05)

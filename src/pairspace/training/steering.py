@@ -7,7 +7,7 @@ A threshold that all scores of a side must pass does: where the scores are about
 terms falls by some 2.3 for each standard deviation (`spread`) that it rises, so the loop is a damped one. Which terms
 pass is left to the loss; how many, to this. The numbers are those of the whole batch, so several processes steer alike.
 
-At the start of training twice as many terms are wanted, and from the middle on the number itself.
+At the start of training twice as many terms are wanted, and from a third on the number itself.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pairspace.training.towers import Tower
 
 __all__ = ["Steering"]
 
-_RATE = 0.1
-_WIDE, _SETTLED = 2.0, 0.5  # how many times as many terms at the start, and the share of training until then
+_RATE = 0.2
+_WIDE, _SETTLED = 2.0, 0.3  # how many times as many terms at the start, and the share of training until then
 _MASKED = 0.8  # share of the expansion that is masked from which on it says nothing about the rest
 
 
