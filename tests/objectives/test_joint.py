@@ -10,8 +10,8 @@ from pairspace.errors import TrainingError
 from pairspace.objectives import Batch, Joint, Sparsity, Temperature
 
 
-def plain(dense, sparse, temperature, mixing, shares):
-    s_dense, s_sparse = dense[0] @ dense[1].T / temperature, sparse[0] @ sparse[1].T
+def plain(dense, sparse, temperature, other, mixing, shares):
+    s_dense, s_sparse = dense[0] @ dense[1].T / temperature, sparse[0] @ sparse[1].T / other
     s_both = mixing[0] * s_dense + mixing[1] * s_sparse
 
     def nce(s):
@@ -37,23 +37,23 @@ def vectors(unit, n=7, dense=4, terms=9):
 
 
 @pytest.mark.parametrize(
-    ("mixing", "shares"), [((0.1, 0.1), (0.9, 0.3)), ((0.5, 2.0), (1.0, 1.0)), ((0.0, 1.0), (0, 1))]
+    ("mixing", "shares"), [((0.1, 0.1), (0.9, 0.3)), ((0.5, 2.0), (1.0, 1.0)), ((0.0, 1.0), (0.1, 1.0))]
 )
 def test_equals_the_formula_on_whole_logits_with_gradients(unit, agree, mixing, shares):
     a, b = vectors(unit)
-    temperature = Temperature(0.2).double()
-    objective = Joint(temperature, dense=4, mixing=mixing, shares=shares)
+    temperature, other = Temperature(0.2).double(), Temperature(0.5).double()
+    objective = Joint(temperature, other, dense=4, mixing=mixing, shares=shares)
     ours = objective(Batch(a, b))
-    right = plain((a[:, :4], b[:, :4]), (a[:, 4:], b[:, 4:]), temperature(), mixing, shares)
-    agree(ours, right, a, b, rtol=1e-6, atol=1e-8)
+    right = plain((a[:, :4], b[:, :4]), (a[:, 4:], b[:, 4:]), temperature(), other(), mixing, shares)
+    agree(ours, right, a, b, temperature.log_scale, other.log_scale, rtol=1e-6, atol=1e-8)
 
 
 def test_the_regulariser_sees_the_sparse_part_alone(unit):
     a, b = vectors(unit)
     sparsity = Sparsity("l1", weights=(0.5, 0.5), warmup=0)
-    objective = Joint(Temperature(0.2).double(), dense=4, sparsity=sparsity)
+    objective = Joint(Temperature(0.2).double(), Temperature(0.5).double(), dense=4, sparsity=sparsity)
     objective.at(0.5)
-    without = Joint(Temperature(0.2).double(), dense=4)(Batch(a, b))
+    without = Joint(Temperature(0.2).double(), Temperature(0.5).double(), dense=4)(Batch(a, b))
     extra = objective(Batch(a, b)) - without
     assert extra.item() == pytest.approx(0.5 * float((a[:, 4:].sum() + b[:, 4:].sum()).detach()) / 7)
     assert objective.scalars()["query_terms"] > 0
@@ -62,10 +62,10 @@ def test_the_regulariser_sees_the_sparse_part_alone(unit):
 def test_same_items_are_no_negatives(unit):
     a, b = vectors(unit)
     ids = torch.tensor([0, 0, 1, 2, 3, 4, 5]), torch.arange(7)
-    loss = Joint(Temperature(0.2).double(), dense=4)
+    loss = Joint(Temperature(0.2).double(), Temperature(0.5).double(), dense=4)
     assert loss(Batch(a, b, ids=ids)).item() < loss(Batch(a, b)).item()
 
 
 def test_weights_below_zero_are_refused():
     with pytest.raises(TrainingError, match="0 or more"):
-        Joint(Temperature(0.1), dense=4, mixing=(-1.0, 1.0))
+        Joint(Temperature(0.1), Temperature(0.1), dense=4, mixing=(-1.0, 1.0))

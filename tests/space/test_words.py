@@ -10,7 +10,7 @@ from scipy import sparse
 
 from pairspace.data import Pairs
 from pairspace.encoders.lexicon import Lexicon
-from pairspace.errors import EncoderError, ShapeError, SpaceError, TrainingError
+from pairspace.errors import EncoderError, ShapeError, SpaceError
 from pairspace.space import Space
 
 
@@ -56,9 +56,10 @@ def test_own_words_count_with_an_echo_also_those_that_are_no_terms(make):
     found = dict(plain.decode(plain.encode([text]), top_k=None)[0])
     assert terms["squid"] > 0 and "squid" not in found
     assert terms["chess"] > found.get("chess", 0)
-    assert {t: w for t, w in terms.items() if t not in ("chess", "squid")} == pytest.approx(
-        {t: w for t, w in found.items() if t != "chess"}
-    )
+    others = [term for term in found if term != "chess"]
+    ratios = [terms[term] / found[term] for term in others]
+    assert others and ratios == pytest.approx([ratios[0]] * len(ratios), rel=1e-5)
+    assert sum(weight**2 for weight in terms.values()) == pytest.approx(1.0, rel=1e-5)
 
 
 def test_explain_adds_up_to_the_similarity_and_names_the_shared_terms(make):
@@ -94,14 +95,6 @@ def test_steering_brings_the_number_of_terms_to_what_is_asked(plain_folder, shuf
         vectors = space.encode(shuffled.items("title"))
         sizes.append(vectors.nnz / vectors.shape[0])
     assert sizes[0] > 2.5 and sizes[1] == pytest.approx(1.5, abs=0.4)
-
-
-def test_a_regulariser_that_kills_every_term_stops_training(plain_folder, shuffled):
-    space = Space.create(("title", "body"), encoder=str(plain_folder), projector="lexical", echo=False, cache=False)
-    with pytest.raises(TrainingError, match="has a term left"):
-        space.fit(
-            shuffled, sparsity=(1e3, 1e3), learning_rate=0.5, epochs=50, batch_size=16, validation=None, progress=False
-        )
 
 
 def test_two_encoders_of_different_origin_share_the_words_of_one(plain_folder, transformer, shuffled):

@@ -19,7 +19,8 @@ class Projector(nn.Module):
     """
 
     kind: ClassVar[str]
-    sparse: ClassVar[bool] = False  # its vectors are weights of terms, most of them zero, and are not normalised
+    sparse: ClassVar[bool] = False  # its vectors are weights of terms, most of them zero
+    unit: ClassVar[bool] = True  # the side's vectors are brought to length one
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
         super().__init__()

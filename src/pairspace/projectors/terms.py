@@ -21,6 +21,7 @@ class TermsProjector(Projector):
 
     kind = "terms"
     sparse = True
+    unit = False  # models that were trained so mean the length of their vectors
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
         super().__init__(blocks, dimension or blocks[-1])

@@ -77,8 +77,10 @@ def fit(
         if train_encoders is not None:
             choose_trained(space, train_encoders)
         pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
-        kind = TrainingOptions.for_words if space.sparse else TrainingOptions
-        chosen = options or (TrainingOptions.for_encoders if pretrained else kind)(**settings)
+        unit = all(space.part(side).unit for side in sides)
+        kind = TrainingOptions.for_words if space.sparse and unit else TrainingOptions
+        raw = {"temperature": 1.0, "learn_temperature": False} if space.sparse and not unit else {}
+        chosen = options or (TrainingOptions.for_encoders if pretrained else kind)(**(raw | dict(settings)))
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
         data = read_data(space, parts)

@@ -20,6 +20,7 @@ from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import FeatureError, SpaceError
 from pairspace.features import FeatureCache, Features, JoinedFeatures, TermFeatures, compute_features, compute_terms
 from pairspace.features.features import unit_rows
+from pairspace.neighbours import normalise
 from pairspace.projectors import Echo, Projector, join_vectors, to_csr
 
 __all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "is_sparse", "project"]
@@ -138,6 +139,11 @@ class Side:
         return self.branches[0].projector.sparse
 
     @property
+    def unit(self) -> bool:
+        """Its vectors have length one."""
+        return all(branch.projector.unit for branch in self.branches)
+
+    @property
     def dimension(self) -> int:
         """Of the vectors."""
         if self.lexicon is None:
@@ -240,7 +246,8 @@ def project(part: Side, features: AnyFeatures | np.ndarray, device: torch.device
         start: as the projectors were before any training.
 
     Returns:
-        Unit vectors, float32 (n, dimension); of a sparse space weights of terms, CSR (n, dimension).
+        Unit vectors, float32 (n, dimension); of a sparse space weights of terms, CSR (n, dimension), of length one too
+        unless an encoder gave them itself.
     """
     branches = part.starting() if start else part.branches
     projectors = [branch.start if start else branch.projector for branch in branches]
@@ -271,7 +278,7 @@ def _project_words(
         one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0), width)
         if echo is not None and isinstance(features, WithWords):
             one = one + echo.weigh(features.counts[first : first + len(rows)])
-        found.append(one)
+        found.append(normalise(one) if part.unit else one)
     return sparse.vstack(found, format="csr") if found else sparse.csr_array((0, width), dtype=np.float32)
 
 

@@ -76,7 +76,7 @@ def fit_together(
         resume: go on from there.
         progress: show bars.
         after_epoch: called with the history so far.
-        **settings: fields of `TrainingOptions`; the temperature is the dense part's.
+        **settings: fields of `TrainingOptions`; each part starts at the temperature and learns its own.
 
     Returns:
         The history.
@@ -92,14 +92,15 @@ def fit_together(
         raise SpaceError("projectors over frozen encoders are trained together; train encoders with `fit` before")
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
     check_sides(dense, parts)
-    options = TrainingOptions(**({"batch_size": 1024} | settings))
+    options = TrainingOptions.for_words(**settings)
     parts, held_out, notes = hold_out(parts, validation, options.seed, dense.sides)
     runs = []
     for space in spaces:
         joined = Processes.join(space.device)
         runs.append(Fitting(space, read_data(space, parts), held_out, options, joined, progress, None))
     dense.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
-    sparse.temperature = Temperature(1.0, learnable=False)
+    unit = all(sparse.part(side).unit for side in sparse.sides)
+    sparse.temperature = Temperature(options.temperature if unit else 1.0, learnable=unit and options.learn_temperature)
     for run in runs:
         run.begin()
     towers = _towers([run.towers(run.data, live=False) for run in runs])
@@ -110,7 +111,8 @@ def fit_together(
         else Validation(*_towers([(w.query, w.document) for w in watched if w]), watched[1].codes)
     )
     sparsity = Sparsity(options.regulariser, weights=options.sparsity)  # type: ignore[arg-type]
-    objective = Joint(dense.temperature, dense=dense.dimension, mixing=mixing, shares=shares, sparsity=sparsity)
+    weights: dict[str, Any] = {"mixing": mixing, "shares": shares, "sparsity": sparsity}
+    objective = Joint(dense.temperature, sparse.temperature, dense=dense.dimension, **weights)
     history = train(
         *towers,
         runs[0].examples(None),

@@ -169,8 +169,8 @@ class TrainingOptions:
 
     @classmethod
     def for_words(cls, **settings: object) -> TrainingOptions:
-        """Options whose defaults suit sparse spaces: dot products of weights of terms need no temperature."""
-        own = {"temperature": 1.0, "learn_temperature": False, "batch_size": 1024}
+        """Options whose defaults suit sparse spaces."""
+        own = {"terms": (100, 100), "sparsity": (0.0, 0.0), "batch_size": 1024}
         return cls(**(own | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pairspace.encoders.batching import batches
 from pairspace.encoders.protocol import Trainable
+from pairspace.neighbours import normalise
 from pairspace.projectors import join_vectors, to_csr, unit_vectors
 from pairspace.training.own_words import OwnWords
 
@@ -205,7 +206,8 @@ class Tower:
         device: where to compute.
 
     Attributes:
-        sparse: its vectors are weights of terms, and are not made unit vectors.
+        sparse: its vectors are weights of terms.
+        unit: its vectors are made unit vectors; those of encoders that give weights of terms themselves are not.
     """
 
     def __init__(
@@ -213,6 +215,7 @@ class Tower:
     ) -> None:
         self.branches, self.words, self.device = tuple(branches), words, torch.device(device)
         self.sparse = any(getattr(branch.projector, "sparse", False) for branch in branches)
+        self.unit = all(getattr(branch.projector, "unit", True) for branch in branches)
 
     def __len__(self) -> int:
         return len(self.branches[0])
@@ -259,7 +262,9 @@ class Tower:
             return join_vectors(parts)
         total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
         training = self.branches[0].projector.training
-        return total if self.words is None else self.words.apply(total, rows, training=training)
+        if self.words is not None:
+            total = self.words.apply(total, rows, training=training)
+        return unit_vectors(total) if self.unit else total
 
     def _parts(self, rows: np.ndarray, mix: Mix | None = None) -> list[Tensor]:
         parts = []
@@ -283,7 +288,8 @@ class Tower:
     def _sparse_rows(self, rows: np.ndarray) -> sparse.csr_array:
         total = torch.stack(self._parts(rows)).sum(0)
         own = None if self.words is None else self.words.rows(rows)
-        return to_csr(total) if own is None else to_csr(total, own.shape[1]) + own
+        found = to_csr(total) if own is None else to_csr(total, own.shape[1]) + own
+        return normalise(found) if self.unit else found
 
 
 def distinct_modules(modules: Sequence[Any]) -> list[nn.Module]:
