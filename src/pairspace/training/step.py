@@ -137,8 +137,7 @@ class Step:
         positions = self.processes.share(np.arange(len(rows)))
         chunk = self.options.chunk_size
         if tower.heavy and len(positions) > chunk:
-            positions = positions[tower.order(rows[positions])]
-            chunks = np.array_split(positions, -(-len(positions) // chunk))
+            chunks = [positions[part] for part in tower.chunks(rows[positions], chunk)]
         else:
             chunks = [positions]
 

@@ -235,10 +235,21 @@ class Tower:
         """True if an encoder trains whose activations fill memory, so that batches are taken in chunks."""
         return any(isinstance(branch, LiveBranch) and branch.encoder.sorts for branch in self.branches)
 
-    def order(self, rows: np.ndarray) -> np.ndarray:
-        """An order of these rows in which neighbours are of near length."""
+    def chunks(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
+        """Positions of these rows in parts that take no more memory than `size` rows of mean length.
+
+        Rows of near length are together. No part has more than `size` rows, and those of long texts have fewer.
+        """
         lengths = [branch.lengths for branch in self.branches if isinstance(branch, LiveBranch)]
-        return np.argsort(-lengths[0][rows], kind="stable") if lengths else np.arange(len(rows))
+        tokens = lengths[0][rows] if lengths else np.ones(len(rows), np.int64)
+        order = np.argsort(-tokens, kind="stable")
+        budget, parts, held = size * tokens.mean(), [0], 0
+        for place, count in enumerate(tokens[order].tolist()):
+            if place > parts[-1] and (held + count > budget or place - parts[-1] == size):
+                parts.append(place)
+                held = 0
+            held += count
+        return np.split(order, parts[1:])
 
     def modules(self) -> list[nn.Module]:
         """What the optimiser trains, the projectors first."""
