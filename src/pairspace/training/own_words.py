@@ -39,7 +39,6 @@ class Expansion:
     Args:
         level: whole batches of texts, or single words.
         rate: p for the whole training; None lets it fall.
-        seed: of the draws.
     """
 
     def __init__(self, level: Level, *, rate: float | None = None) -> None:

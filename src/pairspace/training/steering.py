@@ -48,7 +48,7 @@ class Steering:
             masked = 0.0 if tower.words is None else tower.words.masked
             if masked > _MASKED or not len(found):
                 continue
-            count = float((found > 0).sum()) / len(found) / (1 - masked)
+            count = float((tower.weights_of(found) > 0).sum()) / len(found) / (1 - masked)
             step = _RATE * math.log(max(count, 0.1) / (wanted * wide))
             for projector in _steered(tower):
                 projector.threshold += step * projector.spread

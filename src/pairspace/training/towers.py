@@ -235,6 +235,10 @@ class Tower:
         """True if an encoder trains whose activations fill memory, so that batches are taken in chunks."""
         return any(isinstance(branch, LiveBranch) and branch.encoder.sorts for branch in self.branches)
 
+    def weights_of(self, vectors: Tensor) -> Tensor:
+        """The part of vectors (n, dimension) that are weights of terms, in a sparse space: all of it."""
+        return vectors
+
     def chunks(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
         """Positions of these rows in parts that take no more memory than `size` rows of mean length.
 
