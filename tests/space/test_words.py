@@ -10,7 +10,7 @@ from scipy import sparse
 
 from pairspace.data import Pairs
 from pairspace.encoders.lexicon import Lexicon
-from pairspace.errors import EncoderError, ShapeError, SpaceError
+from pairspace.errors import EncoderError, ShapeError, SpaceError, TrainingError
 from pairspace.space import Space
 
 
@@ -146,6 +146,13 @@ def test_the_head_of_a_masked_language_model_is_taken_with_its_norm_and_bias(mas
         Space.create(("title", "body"), encoder=str(plain_folder), **how)
     with pytest.raises(SpaceError, match="use lexicon='pieces'"):
         Space.create(("title", "body"), encoder=str(masked_folder), **how | {"lexicon": Lexicon(["chess"])})
+
+
+@pytest.mark.parametrize("setting", [{"terms": (3, 3)}, {"sparsity": (1, 1)}, {"expansion": "words"}])
+def test_settings_of_words_are_refused_for_a_dense_space(plain_folder, shuffled, setting):
+    space = Space.create(("title", "body"), encoder=str(plain_folder), cache=False)
+    with pytest.raises(TrainingError, match="of a sparse space, and this one is dense"):
+        space.fit(shuffled, progress=False, **setting)
 
 
 def test_a_dense_space_has_no_words_and_dense_vectors_no_terms(fitted_space, make):

@@ -85,7 +85,7 @@ def fit(
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
         data = read_data(space, parts)
         known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None, "sets": len(parts)}
-        check_effect(chosen, settings, **known)
+        check_effect(chosen, settings, sparse=space.sparse, **known)
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
             space.temperature = Temperature(chosen.temperature, learnable=chosen.learn_temperature)
         run = Fitting(space, data, held_out, chosen, Processes.join(space.device), progress, after_epoch)

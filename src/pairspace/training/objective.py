@@ -25,6 +25,8 @@ from pairspace.training.options import TrainingOptions
 
 __all__ = ["build_objective", "check_effect"]
 
+OF_WORDS = ("regulariser", "sparsity", "terms", "expansion", "expansion_rate")  # settings
+
 
 def build_objective(
     options: TrainingOptions,
@@ -95,7 +97,9 @@ def _check(options: TrainingOptions, examples: Examples) -> None:
         raise TrainingError("'margin-mse' learns from scores, not from a teacher space: use objective='distill'")
 
 
-def check_effect(options: TrainingOptions, named: Collection[str], *, teacher: bool, scores: bool, sets: int) -> None:
+def check_effect(
+    options: TrainingOptions, named: Collection[str], *, teacher: bool, scores: bool, sets: int, sparse: bool = False
+) -> None:
     """See that no setting was named that does nothing here.
 
     Args:
@@ -104,6 +108,7 @@ def check_effect(options: TrainingOptions, named: Collection[str], *, teacher: b
         teacher: there is a teacher space.
         scores: there are scores.
         sets: how many data sets there are.
+        sparse: the space is one of words.
 
     Raises:
         TrainingError: one has no effect.
@@ -115,6 +120,7 @@ def check_effect(options: TrainingOptions, named: Collection[str], *, teacher: b
         "teacher_weight": (not teacher or objective == "distill", "of a teacher beside another objective"),
         "teacher_temperature": (not teacher and not (scores and objective == "distill"), "of a teacher"),
         "mixing": (sets < 2, "of several data sets, and there is one"),
+        **dict.fromkeys(OF_WORDS, (not sparse, "of a sparse space, and this one is dense (projector='lexical')")),
     }
     for name in named:
         if name in idle and idle[name][0]:
