@@ -185,7 +185,7 @@ class Fitting:
         finally:
             keep_trained(space)
         self.finish(watched)
-        return _one_after_the_other(first, history)
+        return first.then(history)
 
     def begin(self) -> None:
         """Let a new space begin: with its terms, or with encoders that are brought together."""
@@ -224,7 +224,7 @@ class Fitting:
             resume=resume,
             processes=self.processes,
             progress=self.progress,
-            after_epoch=after_epoch and (lambda history: after_epoch(_one_after_the_other(before, history))),
+            after_epoch=after_epoch and (lambda history: after_epoch(before.then(history))),
         )
         space.bias = objective.scalars().get("bias", space.bias)
         return history
@@ -402,13 +402,3 @@ def _bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16"
-
-
-def _one_after_the_other(first: History, second: History) -> History:
-    """The history of a warm-up and of what followed; the second one's state before training is the first's last."""
-    if not first.records:
-        return second
-    done = first.records[-1]["epoch"]
-    rest = [record | {"epoch": record["epoch"] + done} for record in second.records[1:]]
-    best = second.best_epoch + done if second.best_epoch else first.best_epoch
-    return History(first.records + rest, best, list(dict.fromkeys(first.notes + second.notes)))

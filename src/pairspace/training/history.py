@@ -46,6 +46,15 @@ class History:
     best_epoch: int = 0
     notes: list[str] = field(default_factory=list)
 
+    def then(self, second: History) -> History:
+        """This history and that of what followed; the second one's state before training is this one's last."""
+        if not self.records:
+            return second
+        done = self.records[-1]["epoch"]
+        rest = [record | {"epoch": record["epoch"] + done} for record in second.records[1:]]
+        best = second.best_epoch + done if second.best_epoch else self.best_epoch
+        return History(self.records + rest, best, list(dict.fromkeys(self.notes + second.notes)))
+
     def column(self, name: str) -> list[Any]:
         """One value of every record that has it."""
         return [r[name] for r in self.records if r.get(name) is not None]
