@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import zlib
 
 import numpy as np
 import pytest
 
-from pairspace.index import EdgeEngine, Index
+from pairspace.index import EdgeEngine, Index, SeismicEngine
 
 ENGINES = {"edge": EdgeEngine}  # a further engine joins here
+if importlib.util.find_spec("seismic"):
+    ENGINES["seismic"] = SeismicEngine
 
 
 class FakeSpace:

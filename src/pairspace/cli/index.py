@@ -29,6 +29,7 @@ def index(
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
     mass: Annotated[float, typer.Option(help="Of sparse vectors, keep this share of the weight.")] = 1.0,
     terms: Annotated[int | None, typer.Option(help="Of sparse vectors, keep at most so many terms.")] = None,
+    engine: Annotated[str, typer.Option(help="edge, or seismic for large sparse collections written once.")] = "edge",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index at the output.")] = False,
     device: Device = None,
     trust_remote_code: TrustCode = False,
@@ -54,7 +55,13 @@ def index(
                 "what an index holds is fixed when it is made; choose another --output, or --overwrite it"
             )
     else:
-        how: dict[str, Any] = {"passages": passages, "mass": mass, "terms": terms, "overwrite": overwrite}
+        how: dict[str, Any] = {
+            "passages": passages,
+            "mass": mass,
+            "terms": terms,
+            "engine": engine,
+            "overwrite": overwrite,
+        }
         opened = Index.create(output, loaded, side=side, text=text, **how)
     with opened, stoppable():
         added = opened.add(read.ids, read.items, payload=read.payload)

@@ -6,6 +6,7 @@ from pairspace.index.filters import Condition, parse_filter
 from pairspace.index.index import Index
 from pairspace.index.manifest import Manifest, SpaceLike, SpaceNote
 from pairspace.index.records import Hit
+from pairspace.index.seismic import SeismicEngine
 
 __all__ = [
     "Condition",
@@ -17,6 +18,7 @@ __all__ = [
     "Index",
     "Manifest",
     "Point",
+    "SeismicEngine",
     "SpaceLike",
     "SpaceNote",
     "parse_filter",

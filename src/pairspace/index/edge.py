@@ -18,19 +18,20 @@ handled here:
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
 import qdrant_edge as edge
 
 from pairspace.errors import IndexingError, StorageError
-from pairspace.index.engine import Field, Found, Point, Sparse, Vector
+from pairspace.index.engine import Field, Found, Point, Sparse, Vector, best_first
 from pairspace.index.filters import Condition, Scalar
 from pairspace.index.lock import Lock
 
@@ -60,7 +61,7 @@ class EdgeEngine:
         self._fields = set(shard.info().payload_schema)
 
     @classmethod
-    def create(cls, path: Path, fields: Mapping[str, Field]) -> EdgeEngine:
+    def create(cls, path: Path, fields: Mapping[str, Field]) -> Self:
         """A new engine in a folder that does not exist or is empty."""
         best = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
         dense = {
@@ -93,7 +94,7 @@ class EdgeEngine:
             return cls(path, edge.EdgeShard.create(str(path), config), lock)
 
     @classmethod
-    def open(cls, path: Path) -> EdgeEngine:
+    def open(cls, path: Path) -> Self:
         """The engine in a folder that `create` made.
 
         Raises:
@@ -179,7 +180,9 @@ class EdgeEngine:
                     if len(batch) == 1
                     else self._shard.query_batch(edge.QueryBatchRequest(batch))
                 )
-                found += [sorted((Found(p.id, p.score, p.payload) for p in points), key=_order) for points in several]
+                found += [
+                    sorted((Found(p.id, p.score, p.payload) for p in points), key=best_first) for points in several
+                ]
         return found
 
     def scan(self, fields: Sequence[str] = ()) -> Iterator[list[tuple[UUID, dict[str, Any]]]]:  # noqa: D102
@@ -192,6 +195,23 @@ class EdgeEngine:
             yield [(record.id, record.payload or {}) for record in records]
             if offset is None:
                 return
+
+    def vectors(self, field: str) -> Iterator[list[tuple[UUID, Sparse]]]:
+        """The vectors of a sparse field in batches, in the order of their keys."""
+        offset = None
+        while True:
+            with _plain_errors(self.path, "be read"):
+                request = edge.ScrollRequest(offset=offset, limit=_SCAN, with_payload=False, with_vector=[field])
+                records, offset = self._shard.scroll(request)
+                found = [(record.id, record.vector[field]) for record in records if field in (record.vector or {})]
+            yield [(key, Sparse(np.asarray(v.indices, np.int64), np.asarray(v.values, np.float32))) for key, v in found]
+            if offset is None:
+                return
+
+    def sparse_fields(self) -> list[str]:
+        """The names of the fields of kind "sparse"."""
+        known = json.loads((self.path / "edge_config.json").read_text(encoding="utf-8")).get("sparse_vectors") or {}
+        return [name for name, one in known.items() if not one.get("modifier")]
 
     def count(self, conditions: Sequence[Condition] = ()) -> int:  # noqa: D102
         self._index_fields(conditions)
@@ -242,11 +262,6 @@ def lock_file(path: Path) -> Path:
 def _counted(vector: Vector) -> Vector:
     """A vector to store: one without a term gets one that no query asks for, so that the idf counts the document."""
     return _NO_WORDS if isinstance(vector, Sparse) and not len(vector.ids) else vector
-
-
-def _order(found: Found) -> tuple[float, int]:
-    """Best first; equal scores by key, since the engine gives them in any order."""
-    return -found.score, found.key.int
 
 
 def _native(vector: Vector) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pairspace.index.filters import Condition
 
-__all__ = ["Engine", "Field", "Found", "Point", "Sparse", "Vector"]
+__all__ = ["Engine", "Field", "Found", "Point", "Sparse", "Vector", "best_first"]
 
 
 class Sparse(NamedTuple):
@@ -53,6 +53,11 @@ class Found(NamedTuple):
     key: UUID
     score: float
     payload: dict[str, Any]
+
+
+def best_first(found: Found) -> tuple[float, int]:
+    """Sorts what was found, best first; equal scores by key, since engines give them in any order."""
+    return -found.score, found.key.int
 
 
 class Engine(Protocol):
