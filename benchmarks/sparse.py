@@ -26,14 +26,16 @@ from pairspace.evaluation.table import pipe_table
 
 PLAIN: dict[str, Any] = {"projector": "lexical", "echo": False}
 ECHO: dict[str, Any] = {"projector": "lexical"}
+TAUGHT: dict[str, Any] = {"teacher": "dense"}
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space is made, how it is trained
     "dense": ({}, {}),
-    **{f"features, {terms} terms": (PLAIN, {"terms": (terms, terms)}) for terms in (32, 64, 100, 200, 300)},
-    **{f"own words too, {terms} terms": (ECHO, {"terms": (terms, terms)}) for terms in (64, 100, 200)},
-    "features, 100 terms, expansion by texts": (PLAIN, {"terms": (100, 100), "expansion": "texts"}),
-    "features, 100 terms, expansion by words": (PLAIN, {"terms": (100, 100), "expansion": "words"}),
-    "own words too, 100 terms, expansion by texts": (ECHO, {"terms": (100, 100), "expansion": "texts"}),
-    "own words too, 100 terms, expansion by words": (ECHO, {"terms": (100, 100), "expansion": "words"}),
+    **{f"features, {terms} terms": (PLAIN, TAUGHT | {"terms": (terms, terms)}) for terms in (100, 300, 32, 64, 200)},
+    **{f"own words and {terms} terms": (ECHO, TAUGHT | {"terms": (terms, terms)}) for terms in (50, 20)},
+    "features, 100 terms, no teacher": (PLAIN, {"terms": (100, 100)}),
+    "features, 100 terms, fixed head": (PLAIN | {"head": "fixed"}, TAUGHT | {"terms": (100, 100)}),
+    "features, 100 terms, expansion by texts": (PLAIN, TAUGHT | {"terms": (100, 100), "expansion": "texts"}),
+    "features, 100 terms, expansion by words": (PLAIN, TAUGHT | {"terms": (100, 100), "expansion": "words"}),
+    "own words and 50 terms, expansion by words": (ECHO, TAUGHT | {"terms": (50, 50), "expansion": "words"}),
 }
 DIRECTIONS = ("title -> body", "body -> title")
 

@@ -152,14 +152,14 @@ def train(
     ] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="anchored, anchored:64 (with a rank), mlm or free. (anchored)", rich_help_panel=WORDS),
+        typer.Option(help="What terms begin with: anchored, fixed, mlm or free. (anchored)", rich_help_panel=WORDS),
     ] = None,
     no_echo: Annotated[
         bool, typer.Option("--no-echo", help="A text's own words do not count by themselves.", rich_help_panel=WORDS)
     ] = False,
     terms: Annotated[
         str | None,
-        typer.Option(help="Mean number of terms to steer to: 20,100 (query, document).", rich_help_panel=WORDS),
+        typer.Option(help="Terms kept beside own words: 20,100 (query, document).", rich_help_panel=WORDS),
     ] = None,
     sparsity: Annotated[
         str | None, typer.Option(help="Weights of the regulariser: 1e-3,1e-3.", rich_help_panel=WORDS)
@@ -242,7 +242,11 @@ def train(
         float | None, typer.Option(help="FuseMix's alpha: mix pairs of features.", rich_help_panel=OBJECTIVE)
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="A space to learn similarities from.", rich_help_panel=OBJECTIVE)
+        str | None,
+        typer.Option(
+            help="Learn similarities from this space; 'dense': linear projectors, trained first.",
+            rich_help_panel=OBJECTIVE,
+        ),
     ] = None,
     teacher_weight: Annotated[
         float | None, typer.Option(help="Of the teacher beside the objective.", rich_help_panel=OBJECTIVE)
@@ -319,7 +323,7 @@ def train(
             sets[0] if len(sets) == 1 else sets,
             train_encoders=train_encoder,
             validation=validation or None,
-            teacher=None if teacher is None else Space.from_pretrained(teacher, **use),
+            teacher=teacher if teacher in (None, "dense") else Space.from_pretrained(teacher, **use),
             checkpoint=checkpoint,
             resume=resume,
             after_epoch=log,

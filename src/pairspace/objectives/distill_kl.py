@@ -20,6 +20,7 @@ where r, c, R, C are the log-sum-exps of rows and columns of s and of t.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
@@ -140,10 +141,18 @@ def distill_kl(
     return loss
 
 
-def _normalisers(a: Tensor, b: Tensor, scale: Tensor | float, chunk: int) -> tuple[Tensor, Tensor]:
+def _passes(a: Tensor, b: Tensor, scale: Tensor | float, chunk: int) -> Callable[[], Iterable[tuple[slice, Tensor]]]:
+    """Goes over the blocks of logits as often as it is called; a single one is computed once."""
+    if chunk < len(a):
+        return lambda: blocks(a, b, scale, (), chunk)
+    whole = list(blocks(a, b, scale, (), chunk))
+    return lambda: whole
+
+
+def _normalisers(found: Iterable[tuple[slice, Tensor]], a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """The log-sum-exps of rows and of columns."""
     row, column = a.new_empty(len(a)), a.new_full((len(b),), -torch.inf)
-    for rows, logits in blocks(a, b, scale, (), chunk):
+    for rows, logits in found:
         row[rows] = logits.logsumexp(1)
         column = torch.logaddexp(column, logits.logsumexp(0))
     return row, column
@@ -155,10 +164,10 @@ class _Blocked(torch.autograd.Function):
         ctx: Any, a: Tensor, b: Tensor, scale: Tensor, left: Tensor, right: Tensor, sharpness: float, chunk: int
     ) -> Tensor:
         n, learns = len(a), any(ctx.needs_input_grad)
-        ours, theirs = _normalisers(a, b, scale, chunk), _normalisers(left, right, sharpness, chunk)
+        student, teacher = _passes(a, b, scale, chunk), _passes(left, right, sharpness, chunk)
+        ours, theirs = _normalisers(student(), a, b), _normalisers(teacher(), a, b)
         losses, grad_a, grad_b = a.new_zeros(n), torch.empty_like(a), torch.zeros_like(b)
-        student, teacher = blocks(a, b, scale, (), chunk), blocks(left, right, sharpness, (), chunk)
-        for (rows, s), (_, t) in zip(student, teacher, strict=True):
+        for (rows, s), (_, t) in zip(student(), teacher(), strict=True):
             gradient = torch.zeros_like(s)
             for r, big_r in ((ours[0][rows, None], theirs[0][rows, None]), (ours[1], theirs[1])):
                 log_s, log_t = s - r, t - big_r

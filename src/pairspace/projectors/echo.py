@@ -12,6 +12,9 @@ k1 and b are BM25's usual 1.2 and 0.75; the mean length is that of the side's tr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -30,6 +33,7 @@ class Echo(nn.Module):
     """
 
     average: Tensor
+    rates: ClassVar[Mapping[str, float]] = {"log_weights": 10.0}
 
     def __init__(self, terms: int) -> None:
         super().__init__()

@@ -1,14 +1,16 @@
 """A vector made of weighted words: the lexical head of learned sparse retrieval.
 
-    h = norm(W x + c),    y_v = log(1 + relu(g * ((a_v + U V_v) . h + b_v - theta)))
+    h = norm(W x + c),    s_v = g * (a_v . h + b_v),    y_v = log(1 + relu(s_v - s_(k+1)))
 
 Feature, hidden vector, layer norm, a score for every term of a vocabulary, and the saturation of SPLADE (Formal et al.
 2021), as in Dense2Sparse (Nguyen et al., ECIR 2024), which takes the head a_v of a masked language model. Here the a_v
 may also be *anchors*: every term is encoded with the very encoder that the features come from, and these vectors,
-centred, are the head and stay as they are. What a text is near to is then what it is described by, before anything is
-learnt, and training can only choose among words that are near. A gain g and a bias b_v a term are learnt; so is, where
-asked for, a departure from the anchors of low rank (U V_v, from zero). The threshold theta is set, not learnt: it says
-how many terms there are.
+centred, are what the head begins with. What a text is near to is then what it is described by, before anything is
+learnt, and training moves the terms only a little. A gain g and a bias b_v a term are learnt.
+
+An item keeps the k terms of the highest scores: s_(k+1) is the highest that is left out, and carries no gradient (as in
+the k-sparse autoencoders of Gao et al., 2024). So the number of terms is what was asked for from the first step on, no
+weight of a regulariser has to be found, and no item is without a term. Without k it is 0: all scores above zero stay.
 
 The gradient of the saturation is written down, so that nothing of the size (n, terms) is kept but y itself:
 
@@ -17,8 +19,8 @@ The gradient of the saturation is written down, so that nothing of the size (n, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +34,8 @@ from pairspace.projectors.projector import Projector
 __all__ = ["HEADS", "LexicalProjector", "saturate", "to_csr"]
 
 
-HEADS = ("anchored", "mlm", "free")
+HEADS = ("anchored", "fixed", "mlm", "free")
+_LEAST = 0.1  # score by which the lowest of a few allowed terms passes
 
 
 class _Saturate(torch.autograd.Function):
@@ -77,14 +80,14 @@ class LexicalProjector(Projector):
         blocks: dimension of each layer's block in the features; the last layer stands at the end.
         dimension: how many terms there are.
         width: of the hidden vector and the head; by default that of the last layer.
-        rank: of the learnt departure from the head; 0 for none.
-        head: "anchored" stays as it was set; "mlm" (set to a language model's) and "free" train.
+        keep: k, how many terms an item keeps at most; None for all whose score is above zero.
+        head: what it begins with, see `set_head`: "anchored" at the terms' vectors, "fixed" at these and stays there,
+            "mlm" at a language model's output layer, "free" at random.
     """
 
     kind = "lexical"
     sparse = True
-    threshold: Tensor
-    spread: Tensor
+    rates: ClassVar[Mapping[str, float]] = {"head": 4.0, "log_gain": 10.0}  # a term's row learns from few texts
 
     def __init__(
         self,
@@ -92,24 +95,18 @@ class LexicalProjector(Projector):
         dimension: int,
         *,
         width: int | None = None,
-        rank: int = 0,
+        keep: int | None = None,
         head: str = "anchored",
     ) -> None:
         super().__init__(blocks, dimension)
         if head not in HEADS:
             raise ShapeError(f"the head of a lexical projector is one of {', '.join(HEADS)}, got {head!r}")
-        self.width, self.rank, self.head_kind = width or self.blocks[-1], rank, head
+        self.width, self.keep, self.head_kind = width or self.blocks[-1], keep, head
         self.hidden = nn.Linear(sum(self.blocks), self.width)
         self.norm = nn.LayerNorm(self.width)
-        self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head != "anchored")
+        self.head = nn.Parameter(torch.empty(dimension, self.width), requires_grad=head != "fixed")
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(dimension))
-        self.register_buffer("threshold", torch.zeros(()))
-        self.register_buffer("spread", torch.ones(()))  # standard deviation of the scores at the start, over the gain
-        if rank:
-            self.left = nn.Parameter(torch.zeros(dimension, rank))
-            self.right = nn.Parameter(torch.empty(rank, self.width))
-            nn.init.normal_(self.right, std=self.width**-0.5)
         if dimension:  # else the terms are not known yet
             nn.init.normal_(self.head, std=self.width**-0.5)
         nn.init.normal_(self.hidden.weight, std=sum(self.blocks) ** -0.5)
@@ -119,12 +116,25 @@ class LexicalProjector(Projector):
     def scores(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to scores of terms (n, dimension), of either sign."""
         h, gain = self.norm(self.hidden(features)) * self.log_gain.exp(), self.log_gain.exp()
-        found = torch.addmm((self.bias - self.threshold) * gain, h, self.head.T)
-        return torch.addmm(found, h @ self.right.T, self.left.T) if self.rank else found
+        return torch.addmm(self.bias * gain, h, self.head.T)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (n, sum of blocks) to weights (n, dimension), most of them zero."""
-        return saturate(self.scores(features))
+    def forward(self, features: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Features (n, sum of blocks) to weights (n, dimension), most of them zero.
+
+        Args:
+            features: of the items.
+            allowed: bool (n, dimension), the terms that each may have; None for all.
+        """
+        scores = self.scores(features)
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, -torch.inf)
+        if self.keep is None or self.keep >= self.dimension:
+            return saturate(scores)
+        left_out = scores.detach().topk(self.keep + 1, dim=1).values[:, -1:]
+        if allowed is not None:  # fewer may be allowed than are to be kept: then all of them are
+            finite = torch.where(allowed, scores.detach(), torch.inf).amin(1, keepdim=True)
+            left_out = torch.where(left_out.isfinite(), left_out, finite.nan_to_num(posinf=0.0) - _LEAST)
+        return saturate(scores - left_out)
 
     @torch.no_grad()
     def set_head(self, head: Tensor, *, bias: Tensor | None = None, norm: tuple[Tensor, Tensor] | None = None) -> None:
@@ -154,24 +164,32 @@ class LexicalProjector(Projector):
 
     @torch.no_grad()
     def set_map(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        """Let the hidden vector be a given map of the last layer's block; the other layers start at zero.
+        """Let the hidden vector be a given map of the features, or of the last layer's block: the others start at zero.
 
         Args:
-            weight: (width, blocks[-1]).
+            weight: (width, sum of blocks) or (width, blocks[-1]).
             bias: (width,), zero if left out.
         """
         self.hidden.weight.zero_()
-        self.hidden.weight[:, -self.blocks[-1] :] = weight
+        self.hidden.weight[:, -weight.shape[1] :] = weight
         self.hidden.bias.zero_() if bias is None else self.hidden.bias.copy_(bias)
 
     def pass_through(self, features: Tensor) -> None:
         """Let the hidden vector be the last layer's, centred on these items (n, sum of blocks)."""
-        weight = torch.eye(self.width, self.blocks[-1])
-        self.set_map(weight, -weight @ features[:, -self.blocks[-1] :].mean(0))
+        self.take_map(torch.eye(self.width, self.blocks[-1]), features)
+
+    def take_map(self, weight: Tensor, features: Tensor) -> None:
+        """Let the hidden vector be a map's, centred on some items.
+
+        Args:
+            weight: as in `set_map`.
+            features: (n, sum of blocks) of the items.
+        """
+        self.set_map(weight, -weight @ features[:, -weight.shape[1] :].mean(0))
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, *, gain: float, terms: float) -> None:
-        """Set the gain, and the threshold by which items have so many terms on average.
+        """Set the gain, and the bias by which items have so many scores above zero on average.
 
         Args:
             features: (n, sum of blocks) of some items.
@@ -179,12 +197,10 @@ class LexicalProjector(Projector):
             terms: how many.
         """
         self.log_gain.fill_(gain).log_()
-        self.threshold.zero_()
         found = self.scores(features).flatten()
         place = round((1 - min(1.0, terms / self.dimension)) * len(found))
-        self.threshold.fill_(float(found.kthvalue(max(1, place)).values) / gain)
-        self.spread.fill_(max(float(found.std(correction=0)) / gain, 1e-6))
+        self.bias.sub_(float(found.kthvalue(max(1, place)).values) / gain)
 
     def settings(self) -> dict[str, Any]:
         """What `create_projector` needs to build it again."""
-        return super().settings() | {"width": self.width, "rank": self.rank, "head": self.head_kind}
+        return super().settings() | {"width": self.width, "keep": self.keep, "head": self.head_kind}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
@@ -21,6 +21,9 @@ class Projector(nn.Module):
     kind: ClassVar[str]
     sparse: ClassVar[bool] = False  # its vectors are weights of terms, most of them zero
     unit: ClassVar[bool] = True  # the side's vectors are brought to length one
+    rates: ClassVar[
+        Mapping[str, float]
+    ] = {}  # of parameters that train at another multiple of the learning rate than 1
 
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
         super().__init__()

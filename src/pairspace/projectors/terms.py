@@ -26,6 +26,6 @@ class TermsProjector(Projector):
     def __init__(self, blocks: Sequence[int], dimension: int) -> None:
         super().__init__(blocks, dimension or blocks[-1])
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Weights (n, terms) as they are."""
-        return features
+    def forward(self, features: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Weights (n, terms) as they are, where they are allowed."""
+        return features if allowed is None else features * allowed

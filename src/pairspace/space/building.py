@@ -25,7 +25,6 @@ from pairspace.encoders.protocol import Trainable
 from pairspace.encoders.static import StaticEncoder
 from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
-from pairspace.projectors.lexical import HEADS
 from pairspace.space.side import Branch, Side, is_sparse
 
 __all__ = ["Plan", "build_sides", "from_nothing", "model_of", "own_encoder", "start_where_related"]
@@ -112,7 +111,7 @@ def _with_projectors(
                 if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
                     kind = "linear"  # a new encoder of another width than the space
                 shapes[side].append((kind, blocks))
-                size, own = (0 if kind in SPARSE else dimension), (_head(plan.head) if kind == "lexical" else {})
+                size, own = (0 if kind in SPARSE else dimension), ({"head": plan.head} if kind == "lexical" else {})
                 module: Projector = create_projector(kind, blocks=blocks, dimension=size, **own)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
@@ -125,16 +124,6 @@ def _with_projectors(
             for one, branch in zip(made[first].branches, made[side].branches, strict=True):
                 branch.projector = branch.start = one.projector
     return made
-
-
-def _head(name: str) -> dict[str, Any]:
-    """What a lexical projector's head is, from "anchored", "anchored:64", "mlm" or "free"."""
-    kind, _, rank = name.partition(":")
-    if kind not in HEADS or (rank and (kind != "anchored" or not rank.isdigit())):
-        raise SpaceError(
-            f"head '{name}': choose 'anchored', 'anchored:64' (with the rank of its departure), 'mlm' or 'free'"
-        )
-    return {"head": kind, "rank": int(rank or 0)}
 
 
 def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, list[Any]]:

@@ -28,7 +28,8 @@ from pairspace.space.building import from_nothing
 from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
-from pairspace.space.wording import begin_on_pairs, own_words
+from pairspace.space.teaching import DENSE, dense_teacher
+from pairspace.space.wording import begin_on_pairs, keep_terms, own_words
 from pairspace.training import (
     Examples,
     FrozenBranch,
@@ -60,7 +61,7 @@ def fit(
     *,
     train_encoders: Sequence[str] | None,
     validation: float | Pairs | None,
-    teacher: Space | None,
+    teacher: Space | str | None,
     options: TrainingOptions | None,
     settings: Mapping[str, Any],
     checkpoint: Path | None,
@@ -79,9 +80,13 @@ def fit(
         pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
         unit = all(space.part(side).unit for side in sides)
         kind = TrainingOptions.for_words if space.sparse and unit else TrainingOptions
-        raw = {"temperature": 1.0, "learn_temperature": False} if space.sparse and not unit else {}
+        raw: dict[str, Any] = {"temperature": 1.0, "learn_temperature": False} if space.sparse and not unit else {}
+        if space.sparse and teacher is not None:
+            raw["objective"] = "distill"
         chosen = options or (TrainingOptions.for_encoders if pretrained else kind)(**(raw | dict(settings)))
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
+        if isinstance(teacher, str) and teacher != DENSE:
+            raise SpaceError(f"teacher='{teacher}': give a space, or '{DENSE}'")
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
         data = read_data(space, parts)
         known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None, "sets": len(parts)}
@@ -89,7 +94,12 @@ def fit(
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
             space.temperature = Temperature(chosen.temperature, learnable=chosen.learn_temperature)
         run = Fitting(space, data, held_out, chosen, Processes.join(space.device), progress, after_epoch)
-        run.check(teacher)
+        run.check(teacher is not None)
+        if space.trained and "terms" in settings:
+            keep_terms(space, chosen.terms)
+        if isinstance(teacher, str):
+            own: dict[str, Any] = {"seed": chosen.seed, "checkpoint": checkpoint, "resume": resume}
+            teacher = dense_teacher(space, parts, held_out, progress=progress, **own)
     except PairspaceError:  # what cannot be trained leaves no trace
         for branch, encoder, trains in before:
             branch.encoder, branch.trains = encoder, trains
@@ -143,7 +153,7 @@ class Fitting:
         self.held = None if held_out is None else read_data(space, [held_out], negatives=False)
         self.truncated: dict[str, float] = {}
 
-    def check(self, teacher: Space | None) -> None:
+    def check(self, taught: bool) -> None:
         """See that the objective can be had from what is given, before anything is encoded."""
         comes = self._wants_guide and all(self.space.part(side).starting() for side in self.sides)
         stand_in = np.empty((0, 0))
@@ -151,7 +161,7 @@ class Fitting:
         examples = Examples(
             self.data.query,
             self.data.document,
-            teacher=None if teacher is None else (stand_in, stand_in),
+            teacher=(stand_in, stand_in) if taught else None,
             guide=(stand_in, stand_in) if comes else None,  # type: ignore[arg-type]
             **given,
         )
@@ -170,7 +180,7 @@ class Fitting:
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
         space, options = self.space, self.options
-        self.begin()
+        self.begin(teacher)
         trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
         examples = self.examples(teacher)
         first = History()
@@ -187,11 +197,13 @@ class Fitting:
         self.finish(watched)
         return first.then(history)
 
-    def begin(self) -> None:
+    def begin(self, teacher: Space | None = None) -> None:
         """Let a new space begin: with its terms, or with encoders that are brought together."""
         space = self.space
         if space.sparse and not space.trained:
-            begin_on_pairs(space, self.data, self._features, self.options, progress=self.progress)
+            how: dict[str, Any] = {"teacher": teacher, "progress": self.progress}
+            begin_on_pairs(space, self.data, self._features, self.options, **how)
+            keep_terms(space, self.options.terms)
         elif not space.started:
             self._align()
             space.keep_start()

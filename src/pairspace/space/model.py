@@ -117,8 +117,8 @@ class Space(Worded):
             shared_projector: one projector for all sides.
             lexicon: the terms of lexical projectors: a file (one a line), "pieces" of the tokenizer, or a `Lexicon`; by
                 default the words of the training texts.
-            head: of lexical projectors: "anchored" (the terms' own vectors, fixed), "anchored:64" (and a learnt
-                departure of that rank), "mlm" (that of the encoder's masked language model) or "free".
+            head: of lexical projectors what they begin with: "anchored" (the terms' own vectors), "fixed" (these, which
+                stay), "mlm" (that of the encoder's masked language model) or "free" (nothing).
             echo: beside what lexical projectors find, the texts' own words count.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
@@ -214,7 +214,7 @@ class Space(Worded):
         *,
         train_encoders: Sequence[str] | None = None,
         validation: float | Pairs | None = 0.05,
-        teacher: Space | None = None,
+        teacher: Space | str | None = None,
         options: TrainingOptions | None = None,
         checkpoint: str | Path | None = None,
         resume: bool = False,
@@ -230,8 +230,9 @@ class Space(Worded):
                 goes on with those that trained before.
             validation: share of the pairs (whole groups) to hold out, pairs of your own, or None. It stops training
                 early, chooses the weights kept, and teaches the fusion with BM25.
-            teacher: a space whose similarities are learnt from, alone (objective="distill") or beside another
-                objective (`teacher_weight`).
+            teacher: a space whose similarities are learnt from, alone (objective="distill", the default of sparse
+                spaces) or beside another objective (`teacher_weight`); "dense": linear projectors over the same
+                encoders, trained on the same pairs first. A sparse space starts from such maps too.
             options: the training settings; or name single ones: `fit(pairs, epochs=10, batch_size=1024)`.
             checkpoint: folder for a checkpoint an epoch.
             resume: go on from the checkpoint there, bit for bit.

@@ -44,10 +44,6 @@ class _Both(Tower):
         """[unit vectors | weights of terms] of the items in `rows`."""
         return torch.cat([self.dense.vectors(rows, mix), self.of_terms.vectors(rows, mix)], 1)
 
-    def weights_of(self, vectors: Tensor) -> Tensor:
-        """What stands behind the dense part."""
-        return vectors[:, self.dense.branches[0].projector.dimension :]
-
     def all_vectors(self, chunk: int = 16384) -> Any:
         """The sparse vectors of every item, CSR."""
         return self.of_terms.all_vectors(chunk)

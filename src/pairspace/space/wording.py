@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pairspace.encoders.lexicon import Lexicon
+from pairspace.errors import SpaceError
+from pairspace.projectors import LexicalProjector
 from pairspace.space.reading import PairData
 from pairspace.space.side import Branch, Side
 from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
@@ -16,10 +18,9 @@ from pairspace.training import Expansion, OwnWords, TrainingOptions
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["begin_on_pairs", "own_words"]
+__all__ = ["begin_on_pairs", "keep_terms", "own_words"]
 
 _PAIRS = 20_000  # pairs that encoders of different origin are aligned on
-_WIDE = 2.0  # times as many terms at the start as are wanted; see training/steering.py
 _ITEMS = 4096  # items that the start is measured on
 
 
@@ -29,7 +30,8 @@ def begin_on_pairs(
     features_of: Callable[[Branch, Any], Any],
     options: TrainingOptions,
     *,
-    progress: bool | None,
+    teacher: Space | None = None,
+    progress: bool | None = None,
 ) -> None:
     """Give an untrained sparse space its terms, and a start measured on its pairs.
 
@@ -38,6 +40,7 @@ def begin_on_pairs(
         data: the pairs.
         features_of: gives a branch's features of a side's items.
         options: the seed, and how many terms are wanted.
+        teacher: a space whose maps are the start, where they are of the same features.
         progress: show bars.
     """
     sides = (space.query_side, space.document_side)
@@ -52,8 +55,28 @@ def begin_on_pairs(
         sample[side] = Sample([one.rows(some) for one in features], counts)
         if part.starting():
             pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
-    terms = {side: _WIDE * wanted for side, wanted in zip(sides, options.terms, strict=False)}
-    begin_words(space, lexicon, sample=sample, pairs=pairs, terms=terms, progress=progress)
+    begin_words(space, lexicon, sample=sample, pairs=pairs, teacher=teacher, progress=progress)
+
+
+def keep_terms(space: Space, terms: Sequence[int]) -> None:
+    """Let the lexical projectors keep so many terms of an item, of the query side and of the document side.
+
+    Args:
+        space: a sparse one.
+        terms: two numbers, or () for all whose score is above zero; joined encoders share a side's.
+
+    Raises:
+        SpaceError: the sides share a projector and are to keep different numbers.
+    """
+    shared = space.part(space.query_side).branches[0].projector is space.part(space.document_side).branches[0].projector
+    if shared and len(set(terms)) > 1:
+        raise SpaceError(f"sides that share a projector keep equally many terms, not {' and '.join(map(str, terms))}")
+    for place, side in enumerate((space.query_side, space.document_side)):
+        branches = space.part(side).branches
+        for branch in branches:
+            for projector in (branch.projector, branch.start):
+                if isinstance(projector, LexicalProjector):
+                    projector.keep = max(1, terms[place] // len(branches)) if terms else None
 
 
 def own_words(part: Side, items: Any, options: TrainingOptions, device: Any) -> OwnWords | None:

@@ -4,6 +4,7 @@
     anchors    every term encoded as if it were a text, centred, at length one: the head of the projectors
     start      features -> the anchors' own space: the identity where the encoder is theirs, else the rotation that
                brings the pairs closest; and a threshold that leaves each item so many terms
+    teacher    a dense space over the same features gives its own maps instead, of the items and of the terms
     echo       the texts' own words, weighted as in BM25
 
 So before anything is learnt a text is described by the words nearest to it, whichever side or language it is of, and a
@@ -24,9 +25,10 @@ from scipy import sparse
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.encoders.parts import MaskedHead, masked_head
 from pairspace.errors import SpaceError
-from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, align
+from pairspace.projectors import Echo, IdentityProjector, LexicalProjector, LinearProjector, align, unit_vectors
 from pairspace.space.building import model_of
 from pairspace.space.side import Branch, Side, is_sparse
+from pairspace.space.teaching import map_of
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 GAIN = 12.0  # of the scores at the start
-TERMS = 100.0  # that an item has at the start, on average
+TERMS = 100  # that an item has at the start
 ROWS = 4096  # items on which that is measured
 
 
@@ -91,7 +93,7 @@ def begin_words(
     *,
     sample: Mapping[str, Sample] | None = None,
     pairs: Mapping[str, np.ndarray] | None = None,
-    terms: Mapping[str, float] | None = None,
+    teacher: Space | None = None,
     progress: bool | None = None,
 ) -> None:
     """Give an untrained sparse space its terms and what it begins with.
@@ -100,8 +102,8 @@ def begin_words(
         space: its projectors are replaced.
         lexicon: the terms.
         sample: of each side some items; None calibrates on the terms themselves.
-        terms: of each side how many an item has at the start.
         pairs: of each side the last-layer features of partners, row by row, to align encoders of different origin.
+        teacher: a dense space, whose maps are the start if it has one for every branch.
         progress: show bars.
 
     Raises:
@@ -109,7 +111,9 @@ def begin_words(
     """
     kinds = {getattr(b.projector, "head_kind", "") for side in space.sides for b in space.part(side).branches}
     head = _masked_head(space, lexicon) if "mlm" in kinds else None
-    anchors, owner = _anchors(space, lexicon, progress)
+    maps = {side: [map_of(teacher, side, branch) for branch in space.part(side).branches] for side in space.sides}
+    taught = all(one is not None for side in maps.values() for one in side)
+    anchors, owner = _anchors(space, lexicon, progress, maps if taught else None)
     made: dict[int, LexicalProjector] = {}
     for side in space.sides:
         part = space.part(side)
@@ -122,31 +126,57 @@ def begin_words(
                 made[id(branch.projector)] = _begun(branch, lexicon, anchors, head)
                 rows = _terms_features(space, branch, lexicon, progress) if given is None else given.features[place]
                 some, projector = torch.from_numpy(rows[:ROWS]), made[id(branch.projector)]
-                if owner is None or _same_origin(branch, owner):
+                given_map = maps[side][place]
+                if taught and given_map is not None and projector.head_kind in ("anchored", "fixed"):
+                    projector.take_map(given_map.linear.weight.cpu(), some)
+                elif owner is None or _same_origin(branch, owner):
                     projector.pass_through(some)
                 else:
                     _turn(projector, branch, owner, side, space, pairs)
-                gain = GAIN if projector.head_kind == "anchored" else 1.0
-                projector.calibrate(some, gain=gain, terms=min((terms or {}).get(side, TERMS), len(lexicon) / 4))
+                gain = GAIN if projector.head_kind in ("anchored", "fixed") else 1.0
+                projector.calibrate(some, gain=gain, terms=min(TERMS, len(lexicon) / 4))
             branch.projector = made[id(branch.projector)].to(space.device).eval()
         _begin_echo(part, lexicon, given, space.device)
     space.keep_start()
 
 
-def _anchors(space: Space, lexicon: Lexicon, progress: bool | None) -> tuple[torch.Tensor | None, Branch | None]:
-    """Vectors of the terms, and the branch whose encoder made them: the first with weights of old that reads texts."""
+def _anchors(
+    space: Space,
+    lexicon: Lexicon,
+    progress: bool | None,
+    maps: Mapping[str, Sequence[LinearProjector | None]] | None = None,
+) -> tuple[torch.Tensor | None, Branch | None]:
+    """Vectors of the terms, and the branch whose encoder made them: the first with weights of old that reads texts.
+
+    With a teacher's maps they are the term's vectors in the teacher's space, of all sides with that encoder together.
+    """
     for side in space.sides:
         for branch in space.part(side).starting():
             if branch.encoder.modality == "text" and not is_sparse(branch.encoder):
-                rows = torch.from_numpy(_terms_features(space, branch, lexicon, progress)[:, -branch.blocks[-1] :])
+                features = torch.from_numpy(_terms_features(space, branch, lexicon, progress))
+                rows = features[:, -branch.blocks[-1] :] if maps is None else _through(maps, space, branch, features)
                 rows = rows - rows.mean(0)
                 return torch.nn.functional.normalize(rows, dim=1), branch
     return None, None
 
 
+@torch.inference_mode()
+def _through(
+    maps: Mapping[str, Sequence[LinearProjector | None]], space: Space, owner: Branch, features: torch.Tensor
+) -> torch.Tensor:
+    """The terms in the teacher's space: mean of the unit vectors that the sides of the same features give."""
+    found = []
+    for side, ours in maps.items():
+        for one, branch in zip(ours, space.part(side).branches, strict=True):
+            if one is not None and _same_origin(branch, owner) and branch.layers == owner.layers:
+                device = next(one.parameters()).device
+                found.append(unit_vectors(one(features.to(device))).cpu())
+    return torch.stack(found).mean(0)
+
+
 def term_vectors(space: Any, lexicon: Lexicon) -> np.ndarray | None:
     """A unit vector of each term, by the encoder that reads them: float32 (terms, dim); None where none does."""
-    vectors, _ = _anchors(space, lexicon, progress=False)
+    vectors, _ = _anchors(space, lexicon, False)
     return None if vectors is None else vectors.numpy()
 
 
@@ -159,7 +189,7 @@ def _begun(
     branch: Branch, lexicon: Lexicon, anchors: torch.Tensor | None, masked: MaskedHead | None
 ) -> LexicalProjector:
     """A projector to these terms, its head set: to the anchors, or to that of a masked language model."""
-    settings = branch.projector.settings() | {"dimension": len(lexicon)}
+    settings = branch.projector.settings() | {"dimension": len(lexicon), "keep": TERMS}
     del settings["kind"]
     if masked is not None:
         settings["width"] = masked.weight.shape[1]
@@ -173,7 +203,7 @@ def _begun(
     if masked is not None:
         count = len(lexicon)
         projector.set_head(masked.weight[:count], bias=masked.bias[:count], norm=masked.norm)
-    elif anchors is not None and projector.head_kind == "anchored":
+    elif anchors is not None and projector.head_kind in ("anchored", "fixed"):
         projector.set_head(anchors)
     return projector
 

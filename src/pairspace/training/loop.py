@@ -183,19 +183,11 @@ class _Run:
         if self.validation is not None:
             values |= self.processes.tell(self.validation.record() if self.processes.first else None)
             top = values["validation_MRR@10"]
-            if not self._few_enough(values):
-                top -= 1.0  # worse than any epoch with as few terms as are wanted
-                self.stale = 0
         self.history.records.append({"epoch": self.epoch} | self.objective.scalars() | values)
         if self.validation is None or top > self.top:
             self.best, self.top, self.stale, self.history.best_epoch = _weights(self.model), top, 0, self.epoch
         else:
             self.stale += 1
-
-    def _few_enough(self, values: dict[str, Any]) -> bool:
-        """Whether vectors have no more terms than are wanted, give or take a quarter; always so in a dense space."""
-        wanted = zip(("query_terms", "document_terms"), self.options.terms, strict=False)
-        return all(values.get(name, 0.0) <= 1.25 * terms for name, terms in wanted)
 
     def _note(self, loss: float) -> str:
         scores = self.history.column("validation_R@1")

@@ -16,7 +16,7 @@ __all__ = ["make_optimizer", "schedule", "set_rate"]
 
 
 def make_optimizer(towers: Sequence[Tower], objective: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only; a shared module's parameters come once.
+    """AdamW that decays matrices only, each parameter at its module's rate times its own; what is shared comes once.
 
     Raises:
         TrainingError: no parameter of a projector or encoder to train.
@@ -24,14 +24,14 @@ def make_optimizer(towers: Sequence[Tower], objective: nn.Module, options: Train
     seen: set[int] = set()
     groups: list[dict[str, object]] = []
     for module, rate in _parts(towers, options):
-        new = [p for p in module.parameters() if p.requires_grad and id(p) not in seen]
-        seen |= {id(p) for p in new}
-        for decay, chosen in (
-            (options.weight_decay, [p for p in new if p.ndim > 1]),
-            (0.0, [p for p in new if p.ndim <= 1]),
-        ):
-            if chosen:
-                groups.append({"params": chosen, "lr": rate, "base": rate, "weight_decay": decay})
+        kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, p in module.named_parameters():
+            if p.requires_grad and id(p) not in seen:
+                seen.add(id(p))
+                own_rate = rate * getattr(module, "rates", {}).get(name, 1.0)
+                kinds.setdefault((own_rate, options.weight_decay if p.ndim > 1 else 0.0), []).append(p)
+        for (own_rate, decay), chosen in kinds.items():
+            groups.append({"params": chosen, "lr": own_rate, "base": own_rate, "weight_decay": decay})
     if not groups:
         raise TrainingError(
             "nothing to train: the projectors have no weights and no encoder trains; use projector='linear', or name "

@@ -47,7 +47,8 @@ class TrainingOptions:
         chunk_size: pairs of which an encoder in training is in memory at once; the result is that of the whole batch.
         regulariser: of a sparse space: "l1" or "flops".
         sparsity: its weights, of the query side and the document side.
-        terms: mean number of terms that either side is steered to; () leaves it to the regulariser.
+        terms: of lexical projectors, how many terms an item of either side keeps beside its own words; () leaves it to
+            the regulariser.
         expansion: "free", or controlled in training: "texts" masks all but own words of whole batches, "words" single
             words.
         expansion_rate: probability of a mask; None lets it fall from 1 to 0.
@@ -81,7 +82,7 @@ class TrainingOptions:
     chunk_size: int = 64
     regulariser: str = "l1"
     sparsity: tuple[float, ...] = (1e-3, 1e-3)
-    terms: tuple[float, ...] = ()
+    terms: tuple[int, ...] = ()
     expansion: str = "free"
     expansion_rate: float | None = None
     precision: str = "auto"
@@ -128,8 +129,8 @@ class TrainingOptions:
             raise TrainingError(f"expansion_rate is a probability, got {self.expansion_rate}")
         if len(self.sparsity) != 2 or len(self.terms) not in (0, 2):
             raise TrainingError("sparsity and terms are two numbers each, of the query side and of the document side")
-        if any(not wanted >= 1 for wanted in self.terms):
-            raise TrainingError(f"an item needs at least 1 term, so a mean below it cannot be aimed at: {self.terms}")
+        if any(wanted < 1 or wanted != int(wanted) for wanted in self.terms):
+            raise TrainingError(f"terms are whole numbers, and an item needs at least 1: {self.terms}")
         self._check_together()
 
     def _check_together(self) -> None:
@@ -170,7 +171,13 @@ class TrainingOptions:
     @classmethod
     def for_words(cls, **settings: object) -> TrainingOptions:
         """Options whose defaults suit sparse spaces."""
-        own = {"terms": (100, 100), "sparsity": (0.0, 0.0), "batch_size": 1024}
+        own = {
+            "terms": (100, 100),
+            "sparsity": (0.0, 0.0),
+            "batch_size": 1024,
+            "epochs": 8,
+            "teacher_temperature": 0.03,
+        }
         return cls(**(own | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:

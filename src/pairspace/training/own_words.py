@@ -43,12 +43,16 @@ class Expansion:
 
     def __init__(self, level: Level, *, rate: float | None = None) -> None:
         self.level, self.rate = level, rate
-        self.share = 0.0
+        self.share, self.masks = 0.0, False
 
     @property
     def probability(self) -> float:
         """P now."""
         return self.rate if self.rate is not None else max(0.0, 1 - self.share / _FALLS)
+
+    def draw(self, rng: np.random.Generator) -> None:
+        """Decide for a whole batch, before its texts are embedded in chunks or by several processes."""
+        self.masks = self.level == "words" or rng.random() < self.probability
 
     def allowed(self, own: Tensor) -> Tensor | None:
         """Which terms each text may use, bool like `own`; None for all.
@@ -56,8 +60,8 @@ class Expansion:
         Args:
             own: bool (n, terms), the words of the texts themselves.
         """
-        if self.level == "texts":
-            return own if float(torch.rand(())) < self.probability else None
+        if not self.masks or self.level == "texts":
+            return own if self.masks else None
         return own | (torch.rand(own.shape, device=own.device) >= self.probability)
 
 
@@ -84,24 +88,20 @@ class OwnWords:
         self.counts, self.terms, self.echo, self.expansion = counts, terms, echo, expansion
         self.device = torch.device(device)
         self._saturated = None if echo is None else echo.saturated(counts)
-        self.masked = 0.0  # share of the expansion that was masked in the last batch
 
-    def apply(self, weights: Tensor, rows: np.ndarray, *, training: bool) -> Tensor:
-        """Expansion weights (n, terms) of the items in `rows`, masked where asked for, and own words added.
+    def allowed(self, rows: np.ndarray) -> Tensor | None:
+        """Which terms the items in `rows` may have in this batch, bool (n, terms); None for all."""
+        if self.expansion is None or not self.expansion.masks:
+            return None
+        counts = self.counts[rows]
+        known = counts.indices < self.terms
+        owner = np.repeat(np.arange(len(rows)), np.diff(counts.indptr))
+        own = torch.zeros(len(rows), self.terms, dtype=torch.bool, device=self.device)
+        own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
+        return self.expansion.allowed(own)
 
-        Returns:
-            (n, terms), or with an echo (n, terms + FOLDED).
-        """
-        counts, self.masked = self.counts[rows], 0.0
-        if training and self.expansion is not None:
-            known = counts.indices < self.terms
-            owner = np.repeat(np.arange(len(rows)), np.diff(counts.indptr))
-            own = torch.zeros(len(rows), self.terms, dtype=torch.bool, device=self.device)
-            own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
-            allowed = self.expansion.allowed(own)
-            if allowed is not None:
-                weights = weights * allowed
-                self.masked = 1.0 if self.expansion.level == "texts" else self.expansion.probability
+    def add(self, weights: Tensor, rows: np.ndarray) -> Tensor:
+        """Weights (n, terms) of the items in `rows`, and with an echo their own words: (n, terms + FOLDED)."""
         if self.echo is None or self._saturated is None:
             return weights
         found = self._saturated[rows]

@@ -23,7 +23,6 @@ from pairspace.objectives import Batch, Objective, mix_partners
 from pairspace.training.examples import Examples
 from pairspace.training.options import TrainingOptions
 from pairspace.training.processes import Processes
-from pairspace.training.steering import Steering
 from pairspace.training.towers import Mix, Tower
 
 __all__ = ["Step"]
@@ -50,12 +49,10 @@ class Step:
     ) -> None:
         self.towers, self.objective, self.examples = towers, objective, examples
         self.options, self.processes = options, processes
-        self.steering = Steering(towers, options.terms)
 
     def at(self, share: float) -> None:
         """Say which share of training is done, to what changes on the way: weights of regularisers, expansion."""
         self.objective.at(share)
-        self.steering.share = share
         for tower in self.towers:
             if tower.words is not None and tower.words.expansion is not None:
                 tower.words.expansion.share = share
@@ -65,8 +62,11 @@ class Step:
 
         Args:
             rows: which pairs.
-            rng: for the mixing of features.
+            rng: for the mixing of features and the masks of own words.
         """
+        for tower in self.towers:
+            if tower.words is not None and tower.words.expansion is not None:
+                tower.words.expansion.draw(rng)
         share, partners = 1.0, None
         if self.options.mix:
             share, partner = mix_partners(len(rows), rng, self.options.mix)
@@ -84,7 +84,6 @@ class Step:
         loss.backward()
         for push in pushes:
             push()
-        self.steering(vectors)
         self.processes.add_gradients([module for tower in self.towers for module in tower.modules()])
         return float(loss.detach())
 

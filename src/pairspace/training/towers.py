@@ -235,10 +235,6 @@ class Tower:
         """True if an encoder trains whose activations fill memory, so that batches are taken in chunks."""
         return any(isinstance(branch, LiveBranch) and branch.encoder.sorts for branch in self.branches)
 
-    def weights_of(self, vectors: Tensor) -> Tensor:
-        """The part of vectors (n, dimension) that are weights of terms, in a sparse space: all of it."""
-        return vectors
-
     def chunks(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
         """Positions of these rows in parts that take no more memory than `size` rows of mean length.
 
@@ -272,23 +268,24 @@ class Tower:
             rows: (n,).
             mix: mixes each item's features with another's before they are projected (FuseMix).
         """
-        parts = self._parts(rows, mix)
         if not self.sparse:
-            return join_vectors(parts)
-        total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+            return join_vectors(self._parts(rows, mix))
         training = self.branches[0].projector.training
+        allowed = self.words.allowed(rows) if self.words is not None and training else None
+        parts = self._parts(rows, mix, () if allowed is None else (allowed,))
+        total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
         if self.words is not None:
-            total = self.words.apply(total, rows, training=training)
+            total = self.words.add(total, rows)
         return unit_vectors(total) if self.unit else total
 
-    def _parts(self, rows: np.ndarray, mix: Mix | None = None) -> list[Tensor]:
+    def _parts(self, rows: np.ndarray, mix: Mix | None = None, masks: tuple[Tensor, ...] = ()) -> list[Tensor]:
         parts = []
         for branch in self.branches:
             x = branch.features(rows)
             if mix is not None:
                 share, partners = mix
                 x = share * x + (1 - share) * branch.features(partners)
-            parts.append(branch.projector(x))
+            parts.append(branch.projector(x, *masks))
         return parts
 
     @torch.inference_mode()
