@@ -17,10 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from benchmarks.ladder import BOTH
 from benchmarks.peer import read
 
 import pairspace as ps
+from pairspace.encoders.lexicon import Lexicon
 from pairspace.evaluation import evaluate
 from pairspace.evaluation.table import pipe_table
 
@@ -31,6 +33,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space 
     "dense": ({}, {}),
     **{f"features, {terms} terms": (PLAIN, TAUGHT | {"terms": (terms, terms)}) for terms in (100, 300, 32, 64, 200)},
     **{f"own words and {terms} terms": (ECHO, TAUGHT | {"terms": (terms, terms)}) for terms in (50, 20)},
+    "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, TAUGHT | {"terms": (100, 100)}),
     "features, 100 terms, no teacher": (PLAIN, {"terms": (100, 100)}),
     "features, 100 terms, fixed head": (PLAIN | {"head": "fixed"}, TAUGHT | {"terms": (100, 100)}),
     "features, 100 terms, expansion by texts": (PLAIN, TAUGHT | {"terms": (100, 100), "expansion": "texts"}),
@@ -42,6 +45,10 @@ DIRECTIONS = ("title -> body", "body -> title")
 
 def run(name: str, train: ps.Pairs, test: ps.Pairs) -> dict[str, Any]:
     kind, options = SETTINGS[name]
+    kind = dict(kind)
+    if most := kind.pop("most", None):
+        texts = pa.concat_arrays([train.unique(side)[0] for side in BOTH])
+        kind["lexicon"] = Lexicon.from_texts(texts, most=most)
     space = ps.Space.create(BOTH, **({"encoder": "minilm"} | kind))
     for side in BOTH:  # encoded before the clock starts
         space.features(train.unique(side)[0], side, progress=False)

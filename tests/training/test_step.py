@@ -171,7 +171,7 @@ def test_chunks_are_run_again_with_the_same_random_numbers(rows):
         del tower.vectors
         parts = calls[:half]
         tower.vectors = lambda taken, mix=None, real=tower.vectors, parts=parts: _in_parts(real, taken, parts)
-    whole = take([SimpleNamespace(**_as_light(tower)) for tower in towers], given, 4)
+    whole = take([SimpleNamespace(words=None, **_as_light(tower)) for tower in towers], given, 4)
     check_equal(whole, cached)
 
 

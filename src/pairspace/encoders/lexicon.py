@@ -82,7 +82,7 @@ class Lexicon:
 
     @classmethod
     def from_texts(
-        cls, texts: Sequence[str], *, language: str | None = "english", least: int = 5, most: int = 30_000
+        cls, texts: Sequence[str], *, language: str | None = "english", least: int = 5, most: int = 2000
     ) -> Lexicon:
         """The words of some texts, the most frequent first.
 

@@ -33,7 +33,7 @@ class Echo(nn.Module):
     """
 
     average: Tensor
-    rates: ClassVar[Mapping[str, float]] = {"log_weights": 10.0}
+    rates: ClassVar[Mapping[str, float]] = {"log_weights": 5.0}
 
     def __init__(self, terms: int) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ class LexicalProjector(Projector):
 
     kind = "lexical"
     sparse = True
-    rates: ClassVar[Mapping[str, float]] = {"head": 4.0, "log_gain": 10.0}  # a term's row learns from few texts
+    rates: ClassVar[Mapping[str, float]] = {"head": 3.0, "log_gain": 5.0}  # a term's row learns from few texts
 
     def __init__(
         self,

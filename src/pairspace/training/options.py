@@ -131,6 +131,7 @@ class TrainingOptions:
             raise TrainingError("sparsity and terms are two numbers each, of the query side and of the document side")
         if any(wanted < 1 or wanted != int(wanted) for wanted in self.terms):
             raise TrainingError(f"terms are whole numbers, and an item needs at least 1: {self.terms}")
+        object.__setattr__(self, "terms", tuple(map(int, self.terms)))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -171,13 +172,8 @@ class TrainingOptions:
     @classmethod
     def for_words(cls, **settings: object) -> TrainingOptions:
         """Options whose defaults suit sparse spaces."""
-        own = {
-            "terms": (100, 100),
-            "sparsity": (0.0, 0.0),
-            "batch_size": 1024,
-            "epochs": 8,
-            "teacher_temperature": 0.03,
-        }
+        own: dict[str, object] = {"terms": (100, 100), "sparsity": (0.0, 0.0), "batch_size": 1024, "epochs": 8}
+        own |= {"learning_rate": 2e-3, "teacher_temperature": 0.03}
         return cls(**(own | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:

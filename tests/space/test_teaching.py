@@ -1,0 +1,81 @@
+"""A dense teacher of a sparse space, trained on the spot."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pairspace import Space
+from pairspace.errors import SpaceError
+
+HOW = {"batch_size": 16, "epochs": 2, "progress": False, "validation": 0.2, "terms": (5, 5)}
+
+
+@pytest.fixture
+def two(plain_folder):
+    """Equal new spaces, a dense and a sparse one."""
+
+    def make(**more):
+        how = {"encoder": str(plain_folder), "device": "cpu", "cache": False} | more
+        return Space.create(("title", "body"), **how), Space.create(("title", "body"), projector="lexical", **how)
+
+    return make
+
+
+def test_the_start_is_the_teachers_map_and_its_similarities_are_learnt(two, shuffled):
+    dense, words = two()
+    dense.fit(shuffled, validation=0.2, seed=3, progress=False)
+    words.fit(shuffled, teacher="dense", seed=3, **HOW)
+    assert words.record["options"]["objective"] == "distill"
+    for side in words.sides:
+        learnt = dense.part(side).branches[0].projector.linear.weight
+        torch.testing.assert_close(words.part(side).branches[0].start.hidden.weight, learnt)
+    anchors = words.part("title").branches[0].start.head
+    torch.testing.assert_close(anchors.norm(dim=1), torch.ones(len(anchors)))
+
+
+def test_a_space_of_ones_own_may_teach_alone_or_beside_the_pairs(two, shuffled):
+    dense, words = two()
+    dense.fit(shuffled, validation=0.2, progress=False)
+    words.fit(shuffled, teacher=dense, objective="infonce", teacher_weight=0.5, **HOW)
+    assert words.record["options"]["objective"] == "infonce"
+
+
+def test_stopped_within_the_student_and_resumed_is_not_stopped(two, shuffled, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(history):
+        raise Stop
+
+    (_, whole), (_, resumed) = two(), two()
+    whole.fit(shuffled, teacher="dense", **HOW)
+    with pytest.raises(Stop):
+        resumed.fit(shuffled, teacher="dense", checkpoint=tmp_path, after_epoch=stop, **HOW)
+    assert (tmp_path / "teacher").is_dir()
+    _, resumed = two()
+    resumed.fit(shuffled, teacher="dense", checkpoint=tmp_path, resume=True, **HOW)
+    assert resumed.fingerprint == whole.fingerprint
+
+
+def test_what_cannot_be_taught_is_refused_and_leaves_no_trace(two, shuffled):
+    _, words = two()
+    with pytest.raises(SpaceError, match="give a space, or 'dense'"):
+        words.fit(shuffled, teacher="sparse", **HOW)
+    _, new = two(encoder="static")
+    with pytest.raises(SpaceError, match="frozen features"):
+        new.fit(shuffled, teacher="dense", **HOW)
+    words.fit(shuffled, teacher="dense", **HOW)
+    assert words.trained and not new.trained
+
+
+def test_sides_that_share_a_projector_keep_equally_many_terms(plain_folder, shuffled):
+    how = {"encoder": str(plain_folder), "device": "cpu", "cache": False}
+    shared = Space.create(("title", "body"), projector="lexical", shared_projector=True, **how)
+    with pytest.raises(SpaceError, match="5 and 6"):
+        shared.fit(shuffled, **(HOW | {"terms": (5, 6)}))
+    shared.fit(shuffled, **HOW)
+    counts = shared.part("title").branches[0].projector.keep
+    assert counts == 5
+    shared.fit(shuffled, **(HOW | {"terms": (4, 4)}))
+    assert shared.part("title").branches[0].projector.keep == 4
