@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy import sparse
 
-from pairspace.neighbours import Bm25, normalise
+from pairspace.neighbours import Bm25
 from pairspace.projectors import Echo
 
 
-def test_the_weights_begin_as_bm25s_at_length_one():
+def test_both_sides_weights_multiply_to_bm25():
     texts = ["play chess on a board", "chess engine", "a board of directors and a board game", "music"]
     bm25 = Bm25(language="english").fit(texts)
     hashed = bm25.documents(texts)
@@ -21,11 +20,7 @@ def test_the_weights_begin_as_bm25s_at_length_one():
     weights = echo.weigh(counts)
     expected = sparse.csr_array((hashed.data, np.searchsorted(ids, hashed.indices), hashed.indptr), counts.shape)
     idf = np.append(bm25.idf(ids), np.zeros(5))
-    right = normalise(expected.toarray() * np.sqrt(idf))
-    np.testing.assert_allclose(weights.toarray(), right, rtol=1e-5, atol=1e-7)
-    with torch.no_grad():
-        echo.log_scale.fill_(np.log(3.0))
-    np.testing.assert_allclose(echo.weigh(counts).toarray(), 3 * right, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(weights.toarray(), expected.toarray() * np.sqrt(idf), rtol=1e-5, atol=1e-7)
     assert float(echo.average.detach()) == pytest.approx(bm25.average_length)
 
 
@@ -36,6 +31,4 @@ def test_unknown_words_share_the_weight_of_a_word_seen_once():
     weights = echo.weigh(counts).toarray()
     once = np.log1p((2 - 1 + 0.5) / 1.5) ** 0.5
     saturated = echo.saturated(counts).toarray()
-    known = np.exp(echo.log_weights.detach().numpy()[[0, 1]])
-    right = normalise(saturated * np.array([*known, once, once]))
-    np.testing.assert_allclose(weights, right, rtol=1e-5)
+    np.testing.assert_allclose(weights[:, 2:], saturated[:, 2:] * once, rtol=1e-6)

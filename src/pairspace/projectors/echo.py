@@ -1,13 +1,11 @@
 """A text's own words beside its expansion, each with a learnt weight.
 
-    w_t(x) = exp(u_t) * tf / (tf + k1 * (1 - b + b * |x| / avg|x|)),    t in x
-    e(x)   = exp(s) * w(x) / |w(x)|
+    e_t(x) = exp(u_t) * tf / (tf + k1 * (1 - b + b * |x| / avg|x|)),    t in x
 
 What MILCO (Nguyen et al. 2026) calls LexEcho, in the form of BM25: a projector says what a text is about, and its own
 words say what it is called; names above all, which no vocabulary holds. u_t starts at half the logarithm of the term's
 idf, so that the product of both sides' weights is BM25's. Words without a column of their own share one weight, that of
-a word seen in a single text. Expansion and echo are brought to length one each before they are added, so that neither
-drowns the other however many terms it has; s is learnt, and starts at 0.
+a word seen in a single text.
 
 k1 and b are BM25's usual 1.2 and 0.75; the mean length is that of the side's training texts.
 """
@@ -35,12 +33,11 @@ class Echo(nn.Module):
     """
 
     average: Tensor
-    rates: ClassVar[Mapping[str, float]] = {"log_weights": 5.0, "log_scale": 5.0}
+    rates: ClassVar[Mapping[str, float]] = {"log_weights": 5.0}
 
     def __init__(self, terms: int) -> None:
         super().__init__()
         self.log_weights = nn.Parameter(torch.zeros(terms + 1))  # the last is of unknown words
-        self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("average", torch.ones(()))
 
     @property
@@ -67,25 +64,14 @@ class Echo(nn.Module):
         data = counts.data / (counts.data + norm[rows])
         return sparse.csr_array((data.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
 
-    def weights(self, saturated: Tensor, columns: Tensor, rows: Tensor, count: int) -> Tensor:
-        """The weights of own words, those of a text together of length exp(s).
-
-        Args:
-            saturated: (nnz,), see `saturated`.
-            columns: (nnz,) of each.
-            rows: (nnz,), the text that each is of.
-            count: how many texts there are.
-        """
-        found = saturated * self.log_weights[columns.clamp_max(self.terms)].exp()
-        lengths = torch.zeros(count, device=found.device).index_add(0, rows, found.square()).clamp_min(1e-12).sqrt()
-        return found / lengths[rows] * self.log_scale.exp()
+    def weights(self, columns: Tensor) -> Tensor:
+        """What the weights of these columns are multiplied by."""
+        return self.log_weights[columns.clamp_max(self.terms)].exp()
 
     @torch.no_grad()
     def weigh(self, counts: sparse.csr_array) -> sparse.csr_array:
         """Own words' weights, CSR of the same shape."""
         found = self.saturated(counts)
         device = self.log_weights.device
-        rows = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
-        values, columns, texts = (torch.from_numpy(one).to(device) for one in (found.data, found.indices, rows))
-        data = self.weights(values, columns.long(), texts, found.shape[0]).cpu().numpy()
-        return sparse.csr_array((data, found.indices, found.indptr), shape=found.shape)
+        by_column = self.weights(torch.from_numpy(found.indices.astype(np.int64)).to(device)).cpu().numpy()
+        return sparse.csr_array((found.data * by_column, found.indices, found.indptr), shape=found.shape)

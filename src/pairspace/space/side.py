@@ -277,7 +277,7 @@ def _project_words(
     for first, rows in _chunks(features, max(1, CELLS // len(part.lexicon))):
         one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0), width)
         if echo is not None and isinstance(features, WithWords):
-            one = normalise(one) + echo.weigh(features.counts[first : first + len(rows)])
+            one = one + echo.weigh(features.counts[first : first + len(rows)])
         found.append(normalise(one) if part.unit else one)
     return sparse.vstack(found, format="csr") if found else sparse.csr_array((0, width), dtype=np.float32)
 

@@ -24,7 +24,6 @@ from scipy import sparse
 from torch import Tensor
 
 from pairspace.projectors.echo import Echo
-from pairspace.projectors.join import unit_vectors
 
 __all__ = ["FOLDED", "Expansion", "OwnWords"]
 
@@ -102,16 +101,16 @@ class OwnWords:
         return self.expansion.allowed(own)
 
     def add(self, weights: Tensor, rows: np.ndarray) -> Tensor:
-        """Weights (n, terms) of the items in `rows`; with an echo at length one, and own words: (n, terms + FOLDED)."""
+        """Weights (n, terms) of the items in `rows`, and with an echo their own words: (n, terms + FOLDED)."""
         if self.echo is None or self._saturated is None:
             return weights
         found = self._saturated[rows]
         owner = np.repeat(np.arange(len(rows)), np.diff(found.indptr))
-        columns, texts = self._tensor(found.indices), self._tensor(owner)
-        values = self.echo.weights(torch.from_numpy(found.data).to(self.device), columns, texts, len(rows))
+        columns = self._tensor(found.indices)
+        values = torch.from_numpy(found.data).to(self.device) * self.echo.weights(columns)
         folded = torch.where(columns < self.terms, columns, self.terms + (columns - self.terms) % FOLDED)
-        wide = torch.nn.functional.pad(unit_vectors(weights), (0, FOLDED))
-        return wide.index_put((texts, folded), values, accumulate=True)
+        wide = torch.nn.functional.pad(weights, (0, FOLDED))
+        return wide.index_put((self._tensor(owner), folded), values, accumulate=True)
 
     def rows(self, rows: np.ndarray) -> sparse.csr_array | None:
         """Own words' weights as they are outside training, CSR; None without an echo."""

@@ -300,7 +300,7 @@ class Tower:
     def _sparse_rows(self, rows: np.ndarray) -> sparse.csr_array:
         total = torch.stack(self._parts(rows)).sum(0)
         own = None if self.words is None else self.words.rows(rows)
-        found = to_csr(total) if own is None else to_csr(unit_vectors(total), own.shape[1]) + own
+        found = to_csr(total) if own is None else to_csr(total, own.shape[1]) + own
         return normalise(found) if self.unit else found
 
 
