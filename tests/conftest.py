@@ -149,7 +149,7 @@ KINDS = {  # how a space is made, and how it is fit
     "transformer": ({"encoder": {"title": "transformer:32", "body": "static:16"}}, {"chunk_size": 4}),
     "half from nothing": ({"encoder": {"title": "MODEL", "body": "static:16"}}, {}),
     "joined": ({"encoder": "MODEL+static"}, {}),
-    "words": ({"projector": "lexical", "head": "anchored:4"}, {"expansion": "words"}),
+    "words": ({"projector": "lexical", "head": "fixed"}, {"expansion": "words"}),
     "splade": ({"encoder": "splade:MASKED", "echo": False}, {"train_encoders": ["title"], "chunk_size": 4}),
     "words from nothing": ({"encoder": "static:16", "projector": "lexical", "echo": False}, {"terms": [5, 5]}),
     "joined and tuned": ({"encoder": "MODEL+static:8"}, {"projector_epochs": 1, "train_encoders": ["body"]}),

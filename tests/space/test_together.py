@@ -51,10 +51,10 @@ def test_the_terms_of_the_sparse_space_alone_are_counted(plain_folder, shuffled)
     how = {"encoder": str(plain_folder), "device": "cpu", "cache": False}
     dense = Space.create(("title", "body"), **how)
     sparse = Space.create(("title", "body"), projector="lexical", echo=False, **how)
-    given = HOW | {"validation": None, "terms": (3.0, 3.0), "epochs": 20, "learning_rate": 1e-4}
+    given = HOW | {"validation": None, "terms": (3, 3), "epochs": 2}
     fit_together(dense, sparse, shuffled, **given)
     vectors = sparse.encode(shuffled.items("title"))
-    assert vectors.nnz / vectors.shape[0] == pytest.approx(3.0, abs=0.5)  # some sixteen dense values are positive too
+    assert vectors.nnz / vectors.shape[0] == 3  # some sixteen dense values are positive too
 
 
 def test_stopped_and_resumed_is_not_stopped(two, shuffled, tmp_path):

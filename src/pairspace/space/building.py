@@ -25,6 +25,7 @@ from pairspace.encoders.protocol import Trainable
 from pairspace.encoders.static import StaticEncoder
 from pairspace.errors import SpaceError
 from pairspace.projectors import Projector, create_projector, start_at_identity
+from pairspace.projectors.lexical import HEADS
 from pairspace.space.side import Branch, Side, is_sparse
 
 __all__ = ["Plan", "build_sides", "from_nothing", "model_of", "own_encoder", "start_where_related"]
@@ -73,6 +74,8 @@ def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
         SpaceError: a setting does not fit the sides.
     """
     kinds = per_side(sides, plan.projector, "projector")
+    if plan.head not in HEADS:
+        raise SpaceError(f"head '{plan.head}': choose one of {', '.join(HEADS)}")
     layers = per_side(sides, plan.layers, "layers")
     encoders = _encoders(sides, plan, identity=set(kinds.values()) == {"identity"})
     built: dict[str, list[tuple[Any, str, tuple[str, ...]]]] = {}
