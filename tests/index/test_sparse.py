@@ -56,12 +56,21 @@ def test_pruned_vectors_keep_the_largest_weights_and_cost_little(words, bodies, 
     assert best.score == pytest.approx(float((full[[3]] @ kept.T).toarray()[0, 0]), rel=1e-3)
 
 
-def test_two_stages_find_by_own_words_and_score_by_all(words, bodies, tmp_path):
-    query = "play chess"
-    asked = words.encode([query], side="title")
-    own = asked.toarray() * (words.lexicon.counts([query]).toarray()[:, : asked.shape[1]] > 0)
-    assert 0 < np.count_nonzero(own) < asked.nnz
-    weights = dict(zip(ids(len(bodies)), (words.encode(bodies, side="body") @ own[0]), strict=True))
+def own_part(space, query):
+    """The part of a query's vector that stands for its own words, dense."""
+    vector, terms = space.encode([query], side="title").toarray()[0], len(space.lexicon)
+    if space.dimension > terms:  # own words have columns of their own
+        vector[:terms] = 0
+        return vector
+    return vector * (space.lexicon.counts([query]).toarray()[0, :terms] > 0)
+
+
+@pytest.mark.parametrize("kind", ["words", "words from nothing"])
+def test_two_stages_find_by_own_words_and_score_by_all(kind, fitted_space, bodies, tmp_path):
+    words = fitted_space(kind)
+    query = next(q for q in bodies if 0 < np.count_nonzero(own_part(words, q)) < words.encode([q], side="title").nnz)
+    own = own_part(words, query)
+    weights = dict(zip(ids(len(bodies)), (words.encode(bodies, side="body") @ own), strict=True))
     with Index.create(tmp_path / "index", words, side="body") as index:
         index.add(ids(len(bodies)), bodies)
         full = {hit.id: hit.score for hit in index.search(query, k=len(bodies))}

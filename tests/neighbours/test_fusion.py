@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from pairspace.errors import PairspaceError, ShapeError
-from pairspace.neighbours import Ranking, learn_weight, reciprocal_rank_fusion, top_k, zscore_fusion
+from pairspace.neighbours import Ranking, learn_scale, learn_weight, reciprocal_rank_fusion, top_k, zscore_fusion
 
 NONE = -np.inf
 
@@ -117,3 +117,23 @@ def test_bad_input():
         reciprocal_rank_fusion([], 3)
     with pytest.raises(ShapeError, match="2 queries for rankings of 1"):
         learn_weight(one, one, [np.array([0])] * 2)
+
+
+def test_the_scale_learnt_is_the_one_by_which_the_sum_is_best():
+    rng = np.random.default_rng(0)
+    signal = np.eye(200)
+    first = signal + 0.3 * rng.standard_normal((200, 200))
+    second = 50 * (signal + 0.3 * rng.standard_normal((200, 200)))
+    best, relevant = [], [np.array([n]) for n in range(200)]
+    for scores in (first, second):
+        order = np.argsort(-scores, 1)
+        best.append(Ranking(np.take_along_axis(scores, order, 1).astype(np.float32), order))
+    scale = learn_scale(*best, relevant)
+    assert 0.4 / 50 < scale < 2.5 / 50  # equally good parts, one written in larger numbers
+    hits = [(np.argmax(first + a * second, 1) == np.arange(200)).mean() for a in (0, scale, 1e6)]
+    assert hits[1] > max(hits[0], hits[2])
+
+
+def test_a_part_without_scores_has_the_scale_one():
+    there, nothing = _ranking([(0, 1.0), (1, 0.5)]), _ranking([])
+    assert learn_scale(there, nothing, [np.array([0])]) == 1.0

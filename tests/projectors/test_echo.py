@@ -21,7 +21,7 @@ def test_both_sides_weights_multiply_to_bm25():
     expected = sparse.csr_array((hashed.data, np.searchsorted(ids, hashed.indices), hashed.indptr), counts.shape)
     idf = np.append(bm25.idf(ids), np.zeros(5))
     np.testing.assert_allclose(weights.toarray(), expected.toarray() * np.sqrt(idf), rtol=1e-5, atol=1e-7)
-    assert float(echo.average.detach()) == pytest.approx(bm25.average_length)
+    assert float(echo.average) == pytest.approx(bm25.average_length)
 
 
 def test_unknown_words_share_the_weight_of_a_word_seen_once():
@@ -30,5 +30,15 @@ def test_unknown_words_share_the_weight_of_a_word_seen_once():
     echo.start(counts)
     weights = echo.weigh(counts).toarray()
     once = np.log1p((2 - 1 + 0.5) / 1.5) ** 0.5
-    saturated = echo.saturated(counts).toarray()
-    np.testing.assert_allclose(weights[:, 2:], saturated[:, 2:] * once, rtol=1e-6)
+    saturated = 1 / (1 + 1.2 * (0.25 + 0.75 * np.array([2, 3]) / 2.5))  # each word stands once
+    expected = counts.toarray()[:, 2:] * saturated[:, None] * once
+    np.testing.assert_allclose(weights[:, 2:], expected, rtol=1e-6)
+
+
+def test_the_scale_multiplies_every_weight_and_nothing_is_learnt_by_gradient():
+    counts = sparse.csr_array(np.array([[1, 0, 3, 0]], np.float32))
+    echo = Echo(2)
+    before = echo.weigh(counts).toarray()
+    echo.scale.fill_(0.25)
+    np.testing.assert_allclose(echo.weigh(counts).toarray(), 0.25 * before, rtol=1e-6)
+    assert not list(echo.parameters())

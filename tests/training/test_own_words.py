@@ -1,4 +1,4 @@
-"""Own words added to the expansion, and the masks of expansion control."""
+"""The masks of expansion control."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from pairspace.projectors import Echo
 from pairspace.training import Expansion, OwnWords
-from pairspace.training.own_words import FOLDED
 
 COUNTS = sparse.csr_array(np.array([[2, 0, 0, 0, 1], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], np.float32))  # 4 terms
 
@@ -21,15 +19,14 @@ def drawn(level, **how):
 
 
 def test_masks_of_whole_batches_leave_own_words_only():
-    words = OwnWords(COUNTS, 4, expansion=drawn("texts", rate=1.0))
+    words = OwnWords(COUNTS, 4, drawn("texts", rate=1.0))
     assert words.allowed(np.array([1, 0])).tolist() == [[False, True, True, False], [True, False, False, False]]
-    assert OwnWords(COUNTS, 4, expansion=drawn("texts", rate=0.0)).allowed(np.array([1, 0])) is None
-    assert OwnWords(COUNTS, 4).allowed(np.array([1, 0])) is None
+    assert OwnWords(COUNTS, 4, drawn("texts", rate=0.0)).allowed(np.array([1, 0])) is None
 
 
 def test_a_batch_is_masked_as_a_whole_and_as_often_as_said():
     control, rng, seen = Expansion("texts", rate=0.3), np.random.default_rng(0), []
-    words = OwnWords(COUNTS, 4, expansion=control)
+    words = OwnWords(COUNTS, 4, control)
     for _ in range(400):
         control.draw(rng)
         chunks = [words.allowed(np.array([row])) is not None for row in (0, 1)]
@@ -39,7 +36,7 @@ def test_a_batch_is_masked_as_a_whole_and_as_often_as_said():
 
 
 def test_masks_of_words_keep_own_ones_and_others_as_often_as_said():
-    words = OwnWords(sparse.csr_array(np.eye(1, 2000, dtype=np.float32)), 2000, expansion=drawn("words", rate=0.3))
+    words = OwnWords(sparse.csr_array(np.eye(1, 2000, dtype=np.float32)), 2000, drawn("words", rate=0.3))
     found = words.allowed(np.array([0])).float()
     assert found[0, 0] == 1 and float(found.mean()) == pytest.approx(0.7, abs=0.05)
 
@@ -52,25 +49,3 @@ def test_the_probability_falls_to_zero_before_the_end():
     assert seen == pytest.approx([1.0, 0.5, 0.0, 0.0])
     control.draw(np.random.default_rng(0))
     assert control.allowed(torch.zeros(2, 3, dtype=torch.bool)) is None
-
-
-def test_an_echo_adds_own_words_to_the_same_values_as_outside_training():
-    echo = Echo(4)
-    torch.nn.init.normal_(echo.log_weights)
-    words = OwnWords(COUNTS, 4, echo=echo)
-    rows = np.array([0, 2, 1])
-    found = words.add(torch.zeros(3, 4), rows)
-    assert found.shape == (3, 4 + FOLDED)
-    outside = words.rows(rows).toarray()
-    np.testing.assert_allclose(found[:, :5].detach().numpy(), outside, rtol=1e-6)
-    found.sum().backward()
-    assert echo.log_weights.grad is not None and bool((echo.log_weights.grad[[0, 1, 2, 4]] != 0).all())
-
-
-def test_two_unknown_words_of_one_fold_add_up():
-    counts = sparse.csr_array((np.ones(2, np.float32), [1, 1 + FOLDED], [0, 2]), shape=(1, 1 + 2 * FOLDED))
-    echo = Echo(1)
-    words = OwnWords(counts, 1, echo=echo)
-    found = words.add(torch.zeros(1, 1), np.array([0]))
-    assert float(found.detach().sum()) == pytest.approx(float(words.rows(np.array([0])).sum()), rel=1e-6)
-    assert int((found > 0).sum()) == 1

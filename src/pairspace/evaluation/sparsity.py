@@ -39,8 +39,8 @@ class WordUse:
         empty: items without any.
         vocabulary: share of all terms that some item has.
         jaccard: mean overlap of two random items.
-        exact: Exact@20; of texts only.
-        semantic: Semantic@20; of texts only.
+        exact: Exact@20 of what is found for texts, own words beside it left out.
+        semantic: Semantic@20 of the same.
     """
 
     side: str
@@ -61,20 +61,20 @@ def word_use(side: str, vectors: sparse.csr_array, terms: int, own: Any = None, 
 
     Args:
         side: its name.
-        vectors: CSR (n, terms and columns of unknown words).
+        vectors: CSR (n, terms, and behind them columns of own words, which mean what the text says by themselves).
         terms: how many columns are terms.
         own: CSR, what each item holds itself; None where they are no texts.
         table: (terms, dim), a vector of each term; None where there is none.
     """
-    sizes, nothing = active_terms(vectors), float("nan")
+    sizes, found, nothing = active_terms(vectors), vectors[:, :terms], float("nan")
     return WordUse(
         side,
         float(sizes.mean()) if len(sizes) else 0.0,
         int((sizes == 0).sum()),
         vocabulary_share(vectors, terms),
         jaccard(vectors),
-        nothing if own is None else exact_at_k(vectors, own, TOP),
-        nothing if own is None or table is None else semantic_at_k(vectors, own, TOP, table),
+        nothing if own is None else exact_at_k(found, own, TOP),
+        nothing if own is None or table is None else semantic_at_k(found, own, TOP, table),
     )
 
 

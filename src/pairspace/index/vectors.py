@@ -150,7 +150,9 @@ class Vectors:
         return sparse_rows(found) if note.sparse else np.asarray(found, np.float32)
 
     def own_terms(self, name: str, queries: Any, vectors: Sequence[Sparse]) -> list[Sparse]:
-        """Of the vectors of queries the weights of words that the queries hold themselves.
+        """Of the vectors of queries the part that stands for words which the queries hold themselves.
+
+        These have columns of their own; in a space without an echo they are the terms that stand in the query.
 
         Raises:
             IndexingError: the queries are no texts.
@@ -158,11 +160,14 @@ class Vectors:
         if not all(isinstance(query, str) for query in queries):
             raise IndexingError("only texts have words of their own: ask with texts, or with expansion='full'")
         space: Any = self.space(name)
-        counts, found = space.lexicon.counts(queries), []
-        for start, stop, (ids, weights) in zip(counts.indptr[:-1], counts.indptr[1:], vectors, strict=True):
-            own = np.isin(ids, counts.indices[start:stop])
-            found.append(Sparse(ids[own], weights[own]))
-        return found
+        terms = len(space.lexicon)
+        if space.dimension > terms:
+            kept = [ids >= terms for ids, _ in vectors]
+        else:
+            counts = space.lexicon.counts(queries)
+            own = np.split(counts.indices, counts.indptr[1:-1])
+            kept = [np.isin(ids, one) for (ids, _), one in zip(vectors, own, strict=True)]
+        return [Sparse(ids[keep], weights[keep]) for (ids, weights), keep in zip(vectors, kept, strict=True)]
 
     def measure(self, texts: Any) -> None:
         """Take BM25's average length from these texts if none is known yet; the manifest remembers it."""

@@ -1,7 +1,7 @@
 """Neighbours: exact top-k, similarities, BM25 and the fusion of rankings. Arrays in, arrays out."""
 
 from pairspace.neighbours.bm25 import TERM_IDS, Bm25, term_id
-from pairspace.neighbours.fusion import learn_weight, reciprocal_rank_fusion, zscore_fusion
+from pairspace.neighbours.fusion import learn_scale, learn_weight, reciprocal_rank_fusion, zscore_fusion
 from pairspace.neighbours.pruning import prune
 from pairspace.neighbours.similarity import Similarity, normalise, similarity_matrix
 from pairspace.neighbours.topk import Ranking, top_k
@@ -16,6 +16,7 @@ __all__ = [
     "Similarity",
     "Words",
     "language_name",
+    "learn_scale",
     "learn_weight",
     "normalise",
     "prune",

@@ -11,7 +11,7 @@ any, ranks are the safer choice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from scipy import sparse
 from pairspace.errors import PairspaceError, ShapeError
 from pairspace.neighbours.topk import Ranking
 
-__all__ = ["learn_weight", "reciprocal_rank_fusion", "zscore_fusion"]
+__all__ = ["learn_scale", "learn_weight", "reciprocal_rank_fusion", "zscore_fusion"]
 
 _NONE = np.iinfo(np.int64).max  # stands for "no document": sorts last
 
@@ -89,11 +89,46 @@ def learn_weight(first: Ranking, second: Ranking, relevant: Any, *, k: int = 10,
     """
     _check([first, second])
     items, (one, two) = _union([first, second], [_zscores(first.scores), _zscores(second.scores)])
-    right = _relevance(items, relevant)
     weights = np.linspace(0, 1, round(1 / step) + 1)
+    return round(_best_choice(weights, lambda w: w * one + (1 - w) * two, items, _relevance(items, relevant), k), 4)
+
+
+def learn_scale(first: Ranking, second: Ranking, relevant: Any, *, k: int = 10, steps: int = 33) -> float:
+    """The factor a with which first + a * second, the scores as they are, has the best MRR@k, then R@1.
+
+    Args:
+        first: one part's rankings of the validation queries; a document that they lack has their lowest score.
+        second: the other's.
+        relevant: as in `learn_weight`.
+        k: cutoff of the reciprocal rank.
+        steps: how many factors are tried: the one by which the highest scores are equal on average, and around it from
+            1/16 to 16 times as much.
+
+    Returns:
+        The factor, the middle of those that do as well; 1 where either part has no scores.
+
+    Raises:
+        ShapeError: the lists or `relevant` are of different queries.
+    """
+    _check([first, second])
+    tops = [float(np.where(np.isneginf(one.scores), 0, one.scores).max(1, initial=0).mean()) for one in (first, second)]
+    if not all(top > 0 for top in tops):
+        return 1.0
+    lists = [np.where(np.isneginf(one.scores), 0.0, one.scores).astype(np.float64) for one in (first, second)]
+    lowest = [np.where(np.isneginf(one.scores), np.inf, one.scores).min(1, initial=np.inf) for one in (first, second)]
+    scored = [(values, np.where(np.isinf(low), 0.0, low)) for values, low in zip(lists, lowest, strict=True)]
+    items, (one, two) = _union([first, second], scored)
+    factors = tops[0] / tops[1] * np.geomspace(1 / 16, 16, steps)
+    return _best_choice(factors, lambda a: one + a * two, items, _relevance(items, relevant), k)
+
+
+def _best_choice(
+    choices: np.ndarray, combine: Callable[[float], np.ndarray], items: np.ndarray, right: np.ndarray, k: int
+) -> float:
+    """The choice with the best MRR@k, then R@1; of neighbours that do as well the middle."""
     tried = []
-    for weight in weights:
-        ranks = _first_ranks(weight * one + (1 - weight) * two, items, right)
+    for choice in choices:
+        ranks = _first_ranks(combine(float(choice)), items, right)
         tried.append((float(np.where(ranks <= k, 1 / ranks, 0.0).mean()), float((ranks == 1).mean())))
     top = max(range(len(tried)), key=tried.__getitem__)
     low = high = top
@@ -101,7 +136,7 @@ def learn_weight(first: Ranking, second: Ranking, relevant: Any, *, k: int = 10,
         low -= 1
     while high < len(tried) - 1 and tried[high + 1][0] >= tried[top][0] - 0.0005:
         high += 1
-    return round(float(weights[(low + high + (high - low) % 2) // 2]), 4)
+    return float(choices[(low + high + (high - low) % 2) // 2])
 
 
 def _zscores(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

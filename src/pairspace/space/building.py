@@ -118,7 +118,10 @@ def _with_projectors(
                 module: Projector = create_projector(kind, blocks=blocks, dimension=size, **own)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
-            made[side] = Side(tuple(branches), wants_echo=plan.echo and branches[0].projector.sparse)
+            made[side] = Side(tuple(branches))
+    texts = all(part.encoder.modality == "text" for part in made.values())
+    for part in made.values():
+        part.wants_echo = plan.echo and texts and part.sparse
     if plan.shared_projector:
         first, *others = made
         if any(shapes[side] != shapes[first] for side in others):

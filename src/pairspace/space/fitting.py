@@ -21,7 +21,6 @@ from pairspace.data import Pairs
 from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
-from pairspace.neighbours import Bm25, learn_weight, top_k
 from pairspace.objectives import Objective, Temperature
 from pairspace.projectors import align
 from pairspace.space.building import from_nothing
@@ -29,6 +28,7 @@ from pairspace.space.preparing import begin_encoders, choose_trained, describe_v
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
 from pairspace.space.teaching import DENSE, dense_teacher
+from pairspace.space.weighing import set_weights
 from pairspace.space.wording import begin_on_pairs, keep_terms, own_words
 from pairspace.training import (
     Examples,
@@ -52,7 +52,6 @@ __all__ = ["Fitting", "check_sides", "fit"]
 _log = logging.getLogger(__name__)
 SAMPLE = 256  # items by which the size of all is guessed
 ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
-FUSION_DEPTH = 100
 
 
 def fit(
@@ -209,10 +208,13 @@ class Fitting:
             space.keep_start()
 
     def finish(self, watched: Validation | None) -> None:
-        """Mark the space as trained, and learn its weight beside BM25 on the held-out pairs."""
+        """Mark the space as trained, and learn on the held-out pairs what own words and BM25 count for beside it."""
         self.space.trained = True
-        if watched is not None:
-            self.space.fusion_weight = self._fusion_weight(watched)
+        self._weigh(watched)
+
+    def _weigh(self, watched: Validation | None) -> None:
+        if watched is not None and self.held_out is not None:
+            set_weights(self.space, self.held_out, watched)
 
     def _run(
         self,
@@ -372,28 +374,9 @@ class Fitting:
 
     def _untrained(self, watched: Validation | None) -> History:
         record: dict[str, Any] = {"epoch": 0} | ({} if watched is None else watched.record())
-        if watched is not None:
-            self.space.fusion_weight = self._fusion_weight(watched)
+        self._weigh(watched)
         note = "identity projectors: there is nothing to train, the space is the encoder's own"
         return History([record], notes=[note])
-
-    def _fusion_weight(self, watched: Validation) -> float | None:
-        """The weight of the space beside BM25 that ranks the held-out pairs best; None where the items are no texts."""
-        assert self.held_out is not None
-        texts = []
-        for side in self.sides:
-            distinct, _ = self.held_out.unique(side)
-            if not pa.types.is_large_string(distinct.type):
-                return None
-            texts.append(distinct.to_pylist())
-        queries, documents = watched.vectors()
-        depth = min(FUSION_DEPTH, documents.shape[0])
-        lexical = Bm25(language=self.space.language).fit(texts[1]).search(texts[0], depth)
-        order = np.lexsort((watched.codes[1], watched.codes[0]))
-        left, right = watched.codes[0][order], watched.codes[1][order]
-        relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
-        similarity = "dot" if self.space.sparse else "cosine"
-        return learn_weight(top_k(queries, documents, depth, similarity=similarity), lexical, relevant)
 
     def describe(self, history: History) -> dict[str, Any]:
         """What the space remembers of its training."""

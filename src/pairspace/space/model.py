@@ -372,7 +372,6 @@ class Space(Worded):
         for part in self._parts.values():
             for branch in part.branches:
                 branch.start = kept.setdefault(id(branch.projector), copy.deepcopy(branch.projector).eval())
-            part.echo_start = copy.deepcopy(part.echo)
         self.started = True
 
     def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> Any:

@@ -124,9 +124,8 @@ class _Sides:
         """Write what a side of a sparse space has beside its branches, and return what the configuration says of it."""
         if part.lexicon is not None and not (self.folder / LEXICON).exists():
             part.lexicon.save(self.folder / LEXICON)
-        for state, echo in (("trained", part.echo), ("start", part.echo_start)):
-            if echo is not None:
-                self._keep(f"{state}/echo {side}", echo)
+        if part.echo is not None:
+            self._keep(f"echo {side}", part.echo)
         return {"wants_echo": part.wants_echo, "lexicon": part.lexicon is not None, "echo": part.echo is not None}
 
     def _keep(self, prefix: str, module: torch.nn.Module) -> None:
@@ -247,12 +246,8 @@ def _read_words(
     part.wants_echo = saved["wants_echo"]
     part.lexicon = lexicon if saved["lexicon"] else None
     if saved["echo"] and part.lexicon is not None:
-        found = []
-        for state in ("trained", "start"):
-            echo, prefix = Echo(len(part.lexicon)), f"{state}/echo {side}/"
-            _load_weights(echo, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-            found.append(echo)
-        part.echo, part.echo_start = found
+        part.echo, prefix = Echo(len(part.lexicon)), f"echo {side}/"
+        _load_weights(part.echo, {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
 
 
 def _origin(saved: dict[str, Any], encoder: Any, device: str | None, trust_remote_code: bool) -> Any:

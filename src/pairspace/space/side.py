@@ -23,7 +23,7 @@ from pairspace.features.features import unit_rows
 from pairspace.neighbours import normalise
 from pairspace.projectors import Echo, Projector, join_vectors, to_csr
 
-__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "is_sparse", "project"]
+__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "is_sparse", "project", "with_own_words"]
 
 CHUNK = 8192  # rows projected at once
 CELLS = 1 << 25  # weights of terms held at once as a dense array: 128 MiB
@@ -115,14 +115,12 @@ class Side:
         lexicon: the terms of a sparse space; None for a dense one, and before the terms are known.
         wants_echo: the items' own words count too, where they are texts.
         echo: gives them weights; None before the terms are known.
-        echo_start: the same before any training.
     """
 
     branches: tuple[Branch, ...]
     lexicon: Lexicon | None = None
     wants_echo: bool = False
     echo: Echo | None = None
-    echo_start: Echo | None = None
 
     def __str__(self) -> str:
         parts = (f"{b.encoder.name} [{' '.join(b.layers)}] -> {b.projector.title}" for b in self.branches)
@@ -148,7 +146,7 @@ class Side:
         """Of the vectors."""
         if self.lexicon is None:
             return self.branches[0].projector.dimension
-        return self.lexicon.width if self.wants_echo else len(self.lexicon)
+        return len(self.lexicon) + (self.lexicon.width if self.wants_echo else 0)
 
     @property
     def name(self) -> str:
@@ -247,15 +245,11 @@ def project(part: Side, features: AnyFeatures | np.ndarray, device: torch.device
 
     Returns:
         Unit vectors, float32 (n, dimension); of a sparse space weights of terms, CSR (n, dimension), of length one too
-        unless an encoder gave them itself.
+        unless an encoder gave them itself, and with an echo the text's own words behind them.
     """
     branches = part.starting() if start else part.branches
     projectors = [branch.start if start else branch.projector for branch in branches]
-    return (
-        _project_words(part, projectors, features, device, start)
-        if part.sparse
-        else _project(projectors, features, device)
-    )
+    return _project_words(part, projectors, features, device) if part.sparse else _project(projectors, features, device)
 
 
 @torch.inference_mode()
@@ -269,17 +263,23 @@ def _project(projectors: Sequence[Projector], features: AnyFeatures | np.ndarray
 
 @torch.inference_mode()
 def _project_words(
-    part: Side, projectors: Sequence[Projector], features: AnyFeatures | np.ndarray, device: torch.device, start: bool
+    part: Side, projectors: Sequence[Projector], features: AnyFeatures | np.ndarray, device: torch.device
 ) -> sparse.csr_array:
     if part.lexicon is None:
         raise SpaceError("this sparse space has no terms yet: fit it on pairs, or create it with a lexicon")
-    echo, width, found = part.echo_start if start else part.echo, part.dimension, []
-    for first, rows in _chunks(features, max(1, CELLS // len(part.lexicon))):
-        one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0), width)
-        if echo is not None and isinstance(features, WithWords):
-            one = one + echo.weigh(features.counts[first : first + len(rows)])
+    found = []
+    for _, rows in _chunks(features, max(1, CELLS // len(part.lexicon))):
+        one = to_csr(torch.stack(_parts(projectors, rows, device)).sum(0))
         found.append(normalise(one) if part.unit else one)
-    return sparse.vstack(found, format="csr") if found else sparse.csr_array((0, width), dtype=np.float32)
+    terms = sparse.vstack(found, format="csr") if found else sparse.csr_array((0, len(part.lexicon)), dtype=np.float32)
+    if part.echo is not None and isinstance(features, WithWords):
+        return with_own_words(terms, part.echo.weigh(features.counts))
+    return sparse.csr_array((terms.data, terms.indices, terms.indptr), (len(features), part.dimension))
+
+
+def with_own_words(terms: sparse.csr_array, own: sparse.csr_array) -> sparse.csr_array:
+    """Weights of terms (n, terms), and behind them those of own words (n, terms and columns of unknown words), CSR."""
+    return sparse.hstack([terms, own], format="csr")
 
 
 def _parts(projectors: Sequence[Projector], rows: np.ndarray, device: torch.device) -> list[Tensor]:

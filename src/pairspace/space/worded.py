@@ -82,6 +82,11 @@ class Worded(ABC):
         """A unit vector of each term, by the first encoder that came with weights and reads texts; None without one."""
         return term_vectors(self, self.lexicon)
 
+    def name_of(self, column: int) -> str:
+        """What a column of the vectors is called: a term, or in quotes a word that texts hold themselves."""
+        lexicon, own = self.lexicon, column - len(self.lexicon)
+        return lexicon.terms[column] if own < 0 else f'"{lexicon.name(own)}"'
+
     def decode(self, vectors: Any, top_k: int | None = 10) -> list[list[tuple[str, float]]]:
         """The weightiest terms of each vector with their weights.
 
@@ -89,7 +94,7 @@ class Worded(ABC):
             vectors: CSR (n, dimension).
             top_k: terms of each; None for all.
         """
-        vectors, name, found = self._matrix(vectors), self.lexicon.name, []
+        vectors, name, found = self._matrix(vectors), self.name_of, []
         for start, stop in zip(vectors.indptr[:-1], vectors.indptr[1:], strict=True):
             columns, weights = vectors.indices[start:stop], vectors.data[start:stop]
             best = np.lexsort((columns, -weights))[:top_k]
@@ -136,7 +141,7 @@ class Worded(ABC):
         asked, given = (self.encode([item], side=side, cache=False, progress=False) for item, side in sides)
         _, left, right = np.intersect1d(asked.indices, given.indices, return_indices=True)
         shared = [
-            TermMatch(self.lexicon.name(int(asked.indices[i])), float(asked.data[i]), float(given.data[j]))
+            TermMatch(self.name_of(int(asked.indices[i])), float(asked.data[i]), float(given.data[j]))
             for i, j in zip(left, right, strict=True)
         ]
         shared.sort(key=lambda match: (-match.score, match.term))

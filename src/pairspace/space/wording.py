@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["begin_on_pairs", "keep_terms", "own_words"]
 
+OWN = 0.4  # similarity by own words of two partners before training
 _PAIRS = 20_000  # pairs that encoders of different origin are aligned on
 _ITEMS = 4096  # items that the start is measured on
 
@@ -56,6 +57,19 @@ def begin_on_pairs(
         if part.starting():
             pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
     begin_words(space, lexicon, sample=sample, pairs=pairs, teacher=teacher, progress=progress)
+    _scale_own_words(space, [sample[side].counts for side in sides], (data.query[rows], data.document[rows]))
+
+
+def _scale_own_words(space: Space, counts: Sequence[Any], partners: Sequence[np.ndarray]) -> None:
+    """Let the own words of two partners bring `OWN` on average; held-out pairs say it better after training."""
+    echoes = [space.part(side).echo for side in (space.query_side, space.document_side)]
+    found = [echo.weigh(one) for echo, one in zip(echoes, counts, strict=True) if echo is not None and one is not None]
+    if len(found) == len(echoes):
+        left, right = (one[rows] for one, rows in zip(found, partners, strict=True))
+        mean = float(left.multiply(right).sum()) / max(1, left.shape[0])
+        for echo in echoes:
+            if echo is not None and mean > 0:
+                echo.scale.fill_((OWN / mean) ** 0.5)
 
 
 def keep_terms(space: Space, terms: Sequence[int]) -> None:
@@ -80,10 +94,9 @@ def keep_terms(space: Space, terms: Sequence[int]) -> None:
 
 
 def own_words(part: Side, items: Any, options: TrainingOptions, device: Any) -> OwnWords | None:
-    """The own words of a side's items, where they count or say what may be added to them."""
-    counts = None if part.echo is None and options.expansion == "free" else own_counts(part, items)
+    """The own words of a side's items, where they control what is added to them."""
+    counts = None if options.expansion == "free" else own_counts(part, items)
     if counts is None or part.lexicon is None:
         return None
     level: Any = options.expansion
-    control = None if level == "free" else Expansion(level, rate=options.expansion_rate)
-    return OwnWords(counts, len(part.lexicon), echo=part.echo, expansion=control, device=device)
+    return OwnWords(counts, len(part.lexicon), Expansion(level, rate=options.expansion_rate), device=device)

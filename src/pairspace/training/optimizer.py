@@ -47,8 +47,6 @@ def make_optimizer(towers: Sequence[Tower], objective: nn.Module, options: Train
 
 def _parts(towers: Sequence[Tower], options: TrainingOptions) -> Iterator[tuple[nn.Module, float]]:
     for tower in towers:
-        if tower.words is not None and tower.words.echo is not None:
-            yield tower.words.echo, options.learning_rate
         for branch in tower.branches:
             yield branch.projector, options.learning_rate
             if branch.encoder_module is not None:

@@ -1,17 +1,12 @@
-"""The words that items hold themselves, in training: added to their expansion, or the only ones allowed beside it.
+"""The words that items hold themselves, in training: expansion control (Nguyen et al., ECIR 2024).
 
-A text of a sparse space has two kinds of terms: those that its projector finds (expansion), and its own words. The own
-words are used in two ways. With an `Echo` their weights are added, and trained along. And expansion control (Nguyen et
-al., ECIR 2024) masks the expansion, with a probability p that falls over training, so that own words are learnt first
-and what is added to them keeps to their meaning:
+The terms that a projector finds for a text are masked with a probability p that falls over training, all but those that
+the text holds itself: these are learnt first, and what is added to them keeps to their meaning.
 
     texts:  with probability p a whole batch may use own words only         (caption-level in the paper)
     words:  each other term of each text is kept with probability 1 - p     (word-level)
 
 p falls from 1 to 0 over the first 95 % of training, or stays at a fixed rate. Items that are no texts are never masked.
-
-Words without a column of their own meet in training in a few folded columns, which two of them share now and then; the
-vectors outside training keep them apart.
 """
 
 from __future__ import annotations
@@ -23,11 +18,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from pairspace.projectors.echo import Echo
+__all__ = ["Expansion", "OwnWords"]
 
-__all__ = ["FOLDED", "Expansion", "OwnWords"]
-
-FOLDED = 2048  # columns of unknown words in training: two texts of four such words each share one by chance in 1 of 128
 _FALLS = 0.95  # share of training after which nothing is masked
 
 Level = Literal["texts", "words"]
@@ -71,8 +63,7 @@ class OwnWords:
     Args:
         counts: CSR (items, terms and columns of unknown words).
         terms: how many columns are terms.
-        echo: gives own words weights; None leaves them out.
-        expansion: masks the expansion in training; None never does.
+        expansion: how much is masked.
         device: where to compute.
     """
 
@@ -80,18 +71,16 @@ class OwnWords:
         self,
         counts: sparse.csr_array,
         terms: int,
+        expansion: Expansion,
         *,
-        echo: Echo | None = None,
-        expansion: Expansion | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.counts, self.terms, self.echo, self.expansion = counts, terms, echo, expansion
+        self.counts, self.terms, self.expansion = counts, terms, expansion
         self.device = torch.device(device)
-        self._saturated = None if echo is None else echo.saturated(counts)
 
     def allowed(self, rows: np.ndarray) -> Tensor | None:
         """Which terms the items in `rows` may have in this batch, bool (n, terms); None for all."""
-        if self.expansion is None or not self.expansion.masks:
+        if not self.expansion.masks:
             return None
         counts = self.counts[rows]
         known = counts.indices < self.terms
@@ -99,22 +88,6 @@ class OwnWords:
         own = torch.zeros(len(rows), self.terms, dtype=torch.bool, device=self.device)
         own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
         return self.expansion.allowed(own)
-
-    def add(self, weights: Tensor, rows: np.ndarray) -> Tensor:
-        """Weights (n, terms) of the items in `rows`, and with an echo their own words: (n, terms + FOLDED)."""
-        if self.echo is None or self._saturated is None:
-            return weights
-        found = self._saturated[rows]
-        owner = np.repeat(np.arange(len(rows)), np.diff(found.indptr))
-        columns = self._tensor(found.indices)
-        values = torch.from_numpy(found.data).to(self.device) * self.echo.weights(columns)
-        folded = torch.where(columns < self.terms, columns, self.terms + (columns - self.terms) % FOLDED)
-        wide = torch.nn.functional.pad(weights, (0, FOLDED))
-        return wide.index_put((self._tensor(owner), folded), values, accumulate=True)
-
-    def rows(self, rows: np.ndarray) -> sparse.csr_array | None:
-        """Own words' weights as they are outside training, CSR; None without an echo."""
-        return None if self.echo is None else self.echo.weigh(self.counts[rows])
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(array, np.int64)).to(self.device)

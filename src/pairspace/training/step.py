@@ -54,7 +54,7 @@ class Step:
         """Say which share of training is done, to what changes on the way: weights of regularisers, expansion."""
         self.objective.at(share)
         for tower in self.towers:
-            if tower.words is not None and tower.words.expansion is not None:
+            if tower.words is not None:
                 tower.words.expansion.share = share
 
     def __call__(self, rows: np.ndarray, rng: np.random.Generator) -> float:
@@ -65,7 +65,7 @@ class Step:
             rng: for the mixing of features and the masks of own words.
         """
         for tower in self.towers:
-            if tower.words is not None and tower.words.expansion is not None:
+            if tower.words is not None:
                 tower.words.expansion.draw(rng)
         share, partners = 1.0, None
         if self.options.mix:

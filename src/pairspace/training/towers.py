@@ -202,7 +202,7 @@ class Tower:
 
     Args:
         branches: over the same items.
-        words: the items' own words, where the space is sparse and they count.
+        words: the items' own words, where the space is sparse and its expansion controlled by them.
         device: where to compute.
 
     Attributes:
@@ -254,8 +254,7 @@ class Tower:
     def modules(self) -> list[nn.Module]:
         """What the optimiser trains, the projectors first."""
         encoders = [branch.encoder_module for branch in self.branches if branch.encoder_module is not None]
-        echo = [] if self.words is None or self.words.echo is None else [self.words.echo]
-        return [*(branch.projector for branch in self.branches), *echo, *encoders]
+        return [*(branch.projector for branch in self.branches), *encoders]
 
     def sample(self) -> list[np.ndarray]:
         """A few items' features, which tell this tower's from others."""
@@ -274,8 +273,6 @@ class Tower:
         allowed = self.words.allowed(rows) if self.words is not None and training else None
         parts = self._parts(rows, mix, () if allowed is None else (allowed,))
         total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
-        if self.words is not None:
-            total = self.words.add(total, rows)
         return unit_vectors(total) if self.unit else total
 
     def _parts(self, rows: np.ndarray, mix: Mix | None = None, masks: tuple[Tensor, ...] = ()) -> list[Tensor]:
@@ -298,9 +295,7 @@ class Tower:
         return sparse.vstack([self._sparse_rows(some) for some in rows], format="csr")
 
     def _sparse_rows(self, rows: np.ndarray) -> sparse.csr_array:
-        total = torch.stack(self._parts(rows)).sum(0)
-        own = None if self.words is None else self.words.rows(rows)
-        found = to_csr(total) if own is None else to_csr(total, own.shape[1]) + own
+        found = to_csr(torch.stack(self._parts(rows)).sum(0))
         return normalise(found) if self.unit else found
 
 
