@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, kl_div
 
 from pairspace.errors import ShapeError, TrainingError
-from pairspace.objectives import Batch, DistillKl, Temperature, distill_kl
+from pairspace.objectives import Batch, DistillKl, Temperature, distill_kl, distill_within
 
 
 def plain(a, b, teacher, temperature, teacher_temperature):
@@ -19,6 +19,14 @@ def plain(a, b, teacher, temperature, teacher_temperature):
         for x, y in ((s, t), (s.T, t.T))
     ]
     return sum(parts) / 2
+
+
+def plain_within(x, teacher, temperature, teacher_temperature):
+    n = len(x)
+    others = ~torch.eye(n, dtype=torch.bool)
+    s, t = ((v @ v.T)[others].view(n, n - 1) for v in (x, teacher))
+    s, t = s / temperature, t / teacher_temperature
+    return kl_div(s.log_softmax(1), t.log_softmax(1), reduction="batchmean", log_target=True)
 
 
 def held(unit, n, seed):
@@ -39,6 +47,43 @@ def test_equals_the_plain_formula_in_value_and_gradients(unit, agree, n, tempera
     settings_ = {"temperature": temperature, "teacher_temperature": teacher_temperature}
     ours = distill_kl(a, b, teacher=teacher, chunk=chunk, **settings_)
     agree(ours, plain(a, b, teacher, temperature, teacher_temperature), a, b, temperature, atol=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(3, 20),
+    temperature=st.floats(0.01, 1.0),
+    teacher_temperature=st.sampled_from([0.001, 0.05, 1.0]),
+    chunk=st.one_of(st.none(), st.integers(1, 25)),
+    seed=st.integers(0, 50),
+)
+def test_within_a_side_equals_the_plain_formula(unit, agree, n, temperature, teacher_temperature, chunk, seed):
+    x, teacher = unit(n, 4, seed), unit(n, 3, seed + 200).detach()
+    temperature = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
+    how = {"temperature": temperature, "teacher_temperature": teacher_temperature}
+    ours = distill_within(x, teacher=teacher, chunk=chunk, **how)
+    agree(ours, plain_within(x, teacher, temperature, teacher_temperature), x, temperature, atol=1e-7)
+
+
+def test_within_adds_both_sides_to_the_loss(unit):
+    a, b, teacher = unit(9, 4, 0), unit(9, 4, 1), held(unit, 9, 2)
+    found = DistillKl(Temperature(0.1), teacher_temperature=0.2, within=True)(Batch(a, b, teacher=teacher))
+    sides = [plain_within(x, t, 0.1, 0.2) for x, t in zip((a, b), teacher, strict=True)]
+    assert found.item() == pytest.approx(((plain(a, b, teacher, 0.1, 0.2) + sum(sides) / 2) / 2).item(), rel=1e-5)
+
+
+def test_within_needs_three_items_to_rank_and_a_teacher_of_as_many(unit):
+    loss = distill_within(unit(2, 4, 0), teacher=unit(2, 4, 1), temperature=0.1, teacher_temperature=0.1)
+    loss.backward()
+    assert loss.item() == 0.0
+    with pytest.raises(ShapeError, match="a teacher of 4 items for 5"):
+        distill_within(unit(5, 4, 0), teacher=unit(4, 4, 1), temperature=0.1, teacher_temperature=0.1)
+
+
+def test_within_no_tensor_grows_with_the_square_of_the_batch(unit, largest):
+    x, teacher = unit(600, 8, 4), unit(600, 8, 6).detach()
+    call = lambda: distill_within(x, teacher=teacher, temperature=0.05, teacher_temperature=0.1, chunk=10).backward()  # noqa: E731
+    assert largest(call) == 6000
 
 
 def test_passes_gradcheck(unit):

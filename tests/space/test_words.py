@@ -186,3 +186,9 @@ def test_items_that_are_no_texts_give_no_terms(tmp_path, plain_folder):
     space = Space.create(("title", "body"), encoder=str(features), projector="lexical", cache=False)
     with pytest.raises(SpaceError, match="no side holds any: give it a word list"):
         space.fit(pairs, epochs=1, batch_size=8, progress=False)
+
+
+def test_settings_of_words_are_refused_for_dense_spaces(plain_folder):
+    for own in ({"head": "free"}, {"echo": False}):
+        with pytest.raises(SpaceError, match="of sparse spaces, and this one is dense"):
+            Space.create(("title", "body"), encoder=str(plain_folder), cache=False, **own)

@@ -251,6 +251,10 @@ def train(
     teacher_weight: Annotated[
         float | None, typer.Option(help="Of the teacher beside the objective.", rich_help_panel=OBJECTIVE)
     ] = None,
+    teacher_within: Annotated[
+        bool | None,
+        typer.Option(help="Its similarities within a side too. (yes in spaces of words)", rich_help_panel=OBJECTIVE),
+    ] = None,
     teacher_temperature: Annotated[
         float | None,
         typer.Option(help="Of a teacher's answers. (.05 on cosines, 1 on scores)", rich_help_panel=OBJECTIVE),
@@ -270,7 +274,7 @@ def train(
     """Train on pairs and write the space: projectors on frozen encoders, encoders too, or both from nothing."""
     given = locals()
     from pairspace.encoders.device import pick_device
-    from pairspace.space import Space
+    from pairspace.space import DENSE, Space
     from pairspace.training import Processes
 
     processes = Processes.join(pick_device(device))
@@ -278,7 +282,7 @@ def train(
     if processes.first:
         check_output(output, checkpoint, overwrite=overwrite, resume=resume)
     settings = {name: given[name] for name in _SETTINGS if given[name] is not None and given[name] is not False}
-    settings["seed"] = seed
+    settings |= {"seed": seed} | ({} if teacher_within is None else {"teacher_within": teacher_within})
     settings |= {"learn_temperature": False} if fixed_temperature else {}
     lists = (("matryoshka", matryoshka, sizes), ("terms", terms, numbers), ("sparsity", sparsity, numbers))
     settings |= {name: read(value, f"--{name}") for name, value, read in lists if value}
@@ -309,8 +313,8 @@ def train(
             shared_encoder=shared_encoder,
             shared_projector=shared_projector,
             lexicon=lexicon,
-            head=head or "anchored",
-            echo=not no_echo,
+            head=head,
+            echo=False if no_echo else None,
             query_side=query_side,
             name=output.name,
             language=None if language == "none" else language,
@@ -323,7 +327,7 @@ def train(
             sets[0] if len(sets) == 1 else sets,
             train_encoders=train_encoder,
             validation=validation or None,
-            teacher=teacher if teacher in (None, "dense") else Space.from_pretrained(teacher, **use),
+            teacher=teacher if teacher in (None, DENSE) else Space.from_pretrained(teacher, **use),
             checkpoint=checkpoint,
             resume=resume,
             after_epoch=log,

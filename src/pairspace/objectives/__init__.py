@@ -3,7 +3,7 @@
 from pairspace.objectives.additive_margin import AdditiveMargin
 from pairspace.objectives.alignment_uniformity import alignment, uniformity
 from pairspace.objectives.batch import Batch
-from pairspace.objectives.distill_kl import DistillKl, distill_kl
+from pairspace.objectives.distill_kl import DistillKl, distill_kl, distill_within
 from pairspace.objectives.fusemix import mix_partners
 from pairspace.objectives.info_nce import InfoNce, info_nce
 from pairspace.objectives.joint import Joint
@@ -34,6 +34,7 @@ __all__ = [
     "Temperature",
     "alignment",
     "distill_kl",
+    "distill_within",
     "info_nce",
     "mix_partners",
     "sigmoid",

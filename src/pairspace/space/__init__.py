@@ -4,10 +4,12 @@ from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
 from pairspace.space.sweeping import Sweep, Trial, sweep
+from pairspace.space.teaching import DENSE
 from pairspace.space.together import fit_together
 from pairspace.space.worded import Explanation, TermMatch
 
 __all__ = [
+    "DENSE",
     "Explanation",
     "Space",
     "Sweep",

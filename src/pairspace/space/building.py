@@ -47,8 +47,8 @@ class Plan:
     dimension: int | None = None
     shared_encoder: bool = False
     shared_projector: bool = False
-    head: str = "anchored"
-    echo: bool = True
+    head: str | None = None
+    echo: bool | None = None
     device: str | None = None
     trust_remote_code: bool = False
 
@@ -74,7 +74,7 @@ def build_sides(sides: Sequence[str], plan: Plan) -> dict[str, Side]:
         SpaceError: a setting does not fit the sides.
     """
     kinds = per_side(sides, plan.projector, "projector")
-    if plan.head not in HEADS:
+    if plan.head is not None and plan.head not in HEADS:
         raise SpaceError(f"head '{plan.head}': choose one of {', '.join(HEADS)}")
     layers = per_side(sides, plan.layers, "layers")
     encoders = _encoders(sides, plan, identity=set(kinds.values()) == {"identity"})
@@ -114,14 +114,17 @@ def _with_projectors(
                 if kind == "identity" and blocks[-1] != dimension and chosen[side] is None:
                     kind = "linear"  # a new encoder of another width than the space
                 shapes[side].append((kind, blocks))
-                size, own = (0 if kind in SPARSE else dimension), ({"head": plan.head} if kind == "lexical" else {})
+                size = 0 if kind in SPARSE else dimension
+                own = {"head": plan.head} if kind == "lexical" and plan.head else {}
                 module: Projector = create_projector(kind, blocks=blocks, dimension=size, **own)
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
             made[side] = Side(tuple(branches))
+    if not any(part.sparse for part in made.values()) and (plan.head is not None or plan.echo is not None):
+        raise SpaceError("head and echo are of sparse spaces, and this one is dense: use projector='lexical'")
     texts = all(part.encoder.modality == "text" for part in made.values())
     for part in made.values():
-        part.wants_echo = plan.echo and texts and part.sparse
+        part.wants_echo = plan.echo is not False and texts and part.sparse
     if plan.shared_projector:
         first, *others = made
         if any(shapes[side] != shapes[first] for side in others):

@@ -90,8 +90,8 @@ class Space(Worded):
         shared_encoder: bool = False,
         shared_projector: bool = False,
         lexicon: Lexicon | str | Path | None = None,
-        head: str = "anchored",
-        echo: bool = True,
+        head: str | None = None,
+        echo: bool | None = None,
         prompt: str | Mapping[str, str] | None = None,
         max_length: int | Mapping[str, int] | None = None,
         precision: str | None = None,
@@ -118,8 +118,8 @@ class Space(Worded):
             lexicon: the terms of lexical projectors: a file (one a line), "pieces" of the tokenizer, or a `Lexicon`; by
                 default the words of the training texts.
             head: of lexical projectors what they begin with: "anchored" (the terms' own vectors), "fixed" (these, which
-                stay), "mlm" (that of the encoder's masked language model) or "free" (nothing).
-            echo: beside what lexical projectors find, the texts' own words count.
+                stay), "mlm" (that of the encoder's masked language model) or "free" (nothing); by default "anchored".
+            echo: beside what lexical projectors find, the texts' own words count; by default they do.
             prompt: text put before every item of a side, such as "query: ".
             max_length: tokens an item is cut at; by default the encoder's own.
             precision: "auto" (bf16 where the device has it and the vectors agree), "fp32" or "bf16"; by default "auto",

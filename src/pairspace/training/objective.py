@@ -59,7 +59,7 @@ def build_objective(
     softness = options.teacher_temperature or (1.0 if examples.teacher is None else 0.05)
     objective = _main(options, temperature, bias, softness)
     if examples.teacher is not None and options.objective != "distill":
-        teacher = DistillKl(temperature, teacher_temperature=softness)
+        teacher = DistillKl(temperature, teacher_temperature=softness, within=options.teacher_within)
         share = options.teacher_weight
         objective = Sum([(share, teacher), (1 - share, objective)])
     if options.matryoshka:
@@ -118,6 +118,7 @@ def check_effect(
         "margin": (objective != "margin", "of the objective 'margin'"),
         "score_scale": (objective != "margin-mse", "of the objective 'margin-mse'"),
         "teacher_weight": (not teacher or objective == "distill", "of a teacher beside another objective"),
+        "teacher_within": (not teacher, "of a teacher space"),
         "teacher_temperature": (not teacher and not (scores and objective == "distill"), "of a teacher"),
         "mixing": (sets < 2, "of several data sets, and there is one"),
         **dict.fromkeys(OF_WORDS, (not sparse, "of a sparse space, and this one is dense (projector='lexical')")),
@@ -141,7 +142,7 @@ def _main(options: TrainingOptions, temperature: Temperature, bias: float | None
     if options.objective == "margin":
         return AdditiveMargin(temperature, margin=options.margin, debias=options.debias)
     if options.objective == "distill":
-        return DistillKl(temperature, teacher_temperature=softness)
+        return DistillKl(temperature, teacher_temperature=softness, within=options.teacher_within)
     if options.objective == "margin-mse":
         return MarginMse(scale=options.score_scale)
     return InfoNce(temperature, debias=options.debias)

@@ -35,6 +35,7 @@ class TrainingOptions:
         teacher_temperature: of the softmax over a teacher's answers; None for .05 on cosines and 1 on scores.
         score_scale: what given scores are divided by in "margin-mse", so that their margins fit those of cosines.
         teacher_weight: beside another objective, how much of it is distillation from the teacher.
+        teacher_within: learn the teacher's similarities within either side too, not only those of queries to documents.
         matryoshka: sizes at which the cut vectors are trained too, such as (64, 128, 256).
         structure: weight of the regulariser that keeps the frozen features' neighbourhoods (STRUCTURE).
         mix: alpha of FuseMix's Beta distribution, which mixes pairs of features; 0 for none. It halves the batch.
@@ -70,6 +71,7 @@ class TrainingOptions:
     teacher_temperature: float | None = None
     score_scale: float = 1.0
     teacher_weight: float = 0.5
+    teacher_within: bool = False
     matryoshka: tuple[int, ...] = ()
     structure: float = 0.0
     mix: float = 0.0
@@ -173,7 +175,7 @@ class TrainingOptions:
     def for_words(cls, **settings: object) -> TrainingOptions:
         """Options whose defaults suit sparse spaces."""
         own: dict[str, object] = {"terms": (100, 100), "sparsity": (0.0, 0.0), "batch_size": 1024, "epochs": 8}
-        own |= {"learning_rate": 2e-3, "teacher_temperature": 0.03}
+        own |= {"learning_rate": 2e-3, "teacher_temperature": 0.03, "teacher_within": True, "temperature": 0.03}
         return cls(**(own | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
