@@ -27,18 +27,32 @@ from pairspace.evaluation import evaluate
 from pairspace.evaluation.table import pipe_table
 
 PLAIN: dict[str, Any] = {"projector": "lexical", "echo": False}
-ECHO: dict[str, Any] = {"projector": "lexical"}
-TAUGHT: dict[str, Any] = {"teacher": "dense"}
+OWN: dict[str, Any] = {"projector": "lexical"}
+
+
+def taught(terms: int, **more: Any) -> dict[str, Any]:
+    return {"teacher": "dense", "terms": (terms, terms)} | more
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space is made, how it is trained
     "dense": ({}, {}),
-    **{f"features, {terms} terms": (PLAIN, TAUGHT | {"terms": (terms, terms)}) for terms in (100, 300, 32, 64, 200)},
-    **{f"own words and {terms} terms": (ECHO, TAUGHT | {"terms": (terms, terms)}) for terms in (50, 20)},
-    "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, TAUGHT | {"terms": (100, 100)}),
+    **{f"features, {terms} terms": (PLAIN, taught(terms)) for terms in (32, 64, 100, 200, 300)},
+    **{f"own words and {terms} terms": (OWN, taught(terms)) for terms in (20, 65)},
+    "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, taught(100)),
     "features, 100 terms, no teacher": (PLAIN, {"terms": (100, 100)}),
-    "features, 100 terms, fixed head": (PLAIN | {"head": "fixed"}, TAUGHT | {"terms": (100, 100)}),
-    "features, 100 terms, expansion by texts": (PLAIN, TAUGHT | {"terms": (100, 100), "expansion": "texts"}),
-    "features, 100 terms, expansion by words": (PLAIN, TAUGHT | {"terms": (100, 100), "expansion": "words"}),
-    "own words and 50 terms, expansion by words": (ECHO, TAUGHT | {"terms": (50, 50), "expansion": "words"}),
+    "features, 100 terms, teacher of pairs only": (PLAIN, taught(100, teacher_within=False)),
+    "features, 100 terms, fixed head": (PLAIN | {"head": "fixed"}, taught(100)),
+    **{
+        f"features, 100 terms, expansion by {level}": (PLAIN, taught(100, expansion=level))
+        for level in ("texts", "words")
+    },
+    **{
+        f"features, 100 terms, expansion by {level} at {rate}": (
+            PLAIN,
+            taught(100, expansion=level, expansion_rate=rate),
+        )
+        for level, rate in (("texts", 0.3), ("words", 0.7))
+    },
 }
 DIRECTIONS = ("title -> body", "body -> title")
 
