@@ -24,7 +24,14 @@ from pairspace.features import TokenStates
 from pairspace.objectives import Objective, Temperature
 from pairspace.projectors import align
 from pairspace.space.building import from_nothing
-from pairspace.space.preparing import begin_encoders, choose_trained, describe_vocabularies, hold_out, keep_trained
+from pairspace.space.preparing import (
+    begin_encoders,
+    choose_trained,
+    describe_vocabularies,
+    hold_out,
+    keep_trained,
+    options_for,
+)
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
 from pairspace.space.teaching import DENSE, dense_teacher
@@ -77,12 +84,7 @@ def fit(
         if train_encoders is not None:
             choose_trained(space, train_encoders)
         pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
-        unit = all(space.part(side).unit for side in sides)
-        kind = TrainingOptions.for_words if space.sparse and unit else TrainingOptions
-        raw: dict[str, Any] = {"temperature": 1.0, "learn_temperature": False} if space.sparse and not unit else {}
-        if space.sparse and teacher is not None:
-            raw["objective"] = "distill"
-        chosen = options or (TrainingOptions.for_encoders if pretrained else kind)(**(raw | dict(settings)))
+        chosen = options or options_for(space, settings, parts, taught=teacher is not None)
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
         if isinstance(teacher, str) and teacher != DENSE:
             raise SpaceError(f"teacher='{teacher}': give a space, or '{DENSE}'")

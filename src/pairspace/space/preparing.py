@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +12,40 @@ from pairspace.data import Pairs
 from pairspace.errors import DataError, SpaceError, TrainingError
 from pairspace.space.building import from_nothing, own_encoder
 from pairspace.space.reading import check_types
+from pairspace.training import TrainingOptions
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["begin_encoders", "choose_trained", "describe_vocabularies", "hold_out", "keep_trained"]
+__all__ = ["begin_encoders", "choose_trained", "describe_vocabularies", "hold_out", "keep_trained", "options_for"]
 
 SAMPLE = 256  # texts that a vocabulary is tried on
 SHORT, UNKNOWN = 1.5, 0.2  # bytes a token below which, share of unknown tokens above which it is of other texts
 HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them against each other every epoch
+
+
+def options_for(space: Space, settings: Mapping[str, Any], parts: Sequence[Pairs], *, taught: bool) -> TrainingOptions:
+    """The settings of a run, with the defaults that suit what is trained.
+
+    Args:
+        space: which encoders train, and whether its vectors are weights of terms.
+        settings: those that the caller named.
+        parts: the data sets.
+        taught: a teacher is given.
+    """
+    branches = [branch for side in space.sides for branch in space.part(side).branches]
+    pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
+    given = any("negatives" in pairs.table.column_names for pairs in parts)
+    if not space.sparse:
+        return (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)
+    if not all(space.part(side).unit for side in space.sides):
+        raw: dict[str, Any] = {"temperature": 1.0, "learn_temperature": False}
+        raw |= {"objective": "distill"} if taught else {}
+        return (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**(raw | dict(settings)))
+    frozen = not any(branch.trains for branch in branches)
+    own: dict[str, Any] = {} if taught and frozen and not given else {"mix": 0.0, "batch_size": 1024, "epochs": 8}
+    own |= {"batch_size": 256, "epochs": 3, "patience": None} if pretrained else {}
+    return TrainingOptions.for_words(taught=taught, **(own | dict(settings)))
 
 
 def hold_out(

@@ -37,12 +37,12 @@ def make_optimizer(towers: Sequence[Tower], objective: nn.Module, options: Train
             "nothing to train: the projectors have no weights and no encoder trains; use projector='linear', or name "
             "the sides whose encoders shall train (train_encoders=, --train-encoder)"
         )
-    rate = options.learning_rate
+    rate = options.learning_rate * options.temperature_rate
     own = [p for p in objective.parameters() if p.requires_grad]
     if own:
         groups.append({"params": own, "lr": rate, "base": rate, "weight_decay": 0.0})
     fused = all(p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])  # type: ignore[attr-defined]
-    return torch.optim.AdamW(groups, lr=rate, fused=fused)
+    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=fused)
 
 
 def _parts(towers: Sequence[Tower], options: TrainingOptions) -> Iterator[tuple[nn.Module, float]]:

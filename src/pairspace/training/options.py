@@ -27,6 +27,7 @@ class TrainingOptions:
         warmup: share of all steps in which the rate rises linearly.
         temperature: its start; CLIP's is 0.07.
         learn_temperature: False keeps the start.
+        temperature_rate: of the temperature's rate to that of projectors.
         patience: epochs without a better validation score after which training stops; None never stops early.
         seed: of the order of the pairs, of new weights and of dropout; equal seeds give equal weights on a CPU.
         objective: "infonce", "sigmoid", "margin", "distill" (needs a teacher or scores) or "margin-mse" (needs scores).
@@ -63,6 +64,7 @@ class TrainingOptions:
     warmup: float = 0.1
     temperature: float = 0.05
     learn_temperature: bool = True
+    temperature_rate: float = 1.0
     patience: int | None = 5
     seed: int = 0
     objective: str = "infonce"
@@ -99,7 +101,7 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise TrainingError(f"{name} must be at least 1, or None, got {value}")
-        for name in ("weight_decay", "margin", "structure", "mix"):
+        for name in ("weight_decay", "temperature_rate", "margin", "structure", "mix"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise TrainingError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("learning_rate", "encoder_learning_rate", "teacher_temperature", "score_scale"):
@@ -172,10 +174,19 @@ class TrainingOptions:
         return cls(**({"epochs": 3, "batch_size": 256, "patience": None} | settings))  # type: ignore[arg-type]
 
     @classmethod
-    def for_words(cls, **settings: object) -> TrainingOptions:
-        """Options whose defaults suit sparse spaces."""
-        own: dict[str, object] = {"terms": (100, 100), "sparsity": (0.0, 0.0), "batch_size": 1024, "epochs": 8}
-        own |= {"learning_rate": 2e-3, "teacher_temperature": 0.03, "teacher_within": True, "temperature": 0.03}
+    def for_words(cls, *, taught: bool = False, **settings: object) -> TrainingOptions:
+        """Options whose defaults suit sparse spaces of unit vectors.
+
+        Args:
+            taught: by a dense space over frozen features: its similarities alone, of mixtures too, since it knows the
+                right answer for any of them.
+            **settings: fields.
+        """
+        own: dict[str, object] = {"terms": (100, 100), "regulariser": "flops", "sparsity": (2.0, 2.0)}
+        own |= {"batch_size": 1024, "epochs": 8, "learning_rate": 2e-3, "temperature_rate": 5.0}
+        if taught:
+            own |= {"objective": "distill", "teacher_temperature": 0.03, "teacher_within": True}
+            own |= {"mix": 0.5, "batch_size": 2048, "epochs": 16}
         return cls(**(own | settings))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:

@@ -78,15 +78,21 @@ class OwnWords:
         self.counts, self.terms, self.expansion = counts, terms, expansion
         self.device = torch.device(device)
 
-    def allowed(self, rows: np.ndarray) -> Tensor | None:
-        """Which terms the items in `rows` may have in this batch, bool (n, terms); None for all."""
+    def allowed(self, rows: np.ndarray, partners: np.ndarray | None = None) -> Tensor | None:
+        """Which terms items may have in this batch, bool (n, terms); None for all.
+
+        Args:
+            rows: (n,), which items.
+            partners: (n,), those that they are mixed with: a mixture has the own words of both.
+        """
         if not self.expansion.masks:
             return None
-        counts = self.counts[rows]
-        known = counts.indices < self.terms
-        owner = np.repeat(np.arange(len(rows)), np.diff(counts.indptr))
         own = torch.zeros(len(rows), self.terms, dtype=torch.bool, device=self.device)
-        own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
+        for some in (rows,) if partners is None else (rows, partners):
+            counts = self.counts[some]
+            known = counts.indices < self.terms
+            owner = np.repeat(np.arange(len(some)), np.diff(counts.indptr))
+            own[self._tensor(owner[known]), self._tensor(counts.indices[known])] = True
         return self.expansion.allowed(own)
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -270,7 +270,8 @@ class Tower:
         if not self.sparse:
             return join_vectors(self._parts(rows, mix))
         training = self.branches[0].projector.training
-        allowed = self.words.allowed(rows) if self.words is not None and training else None
+        partners = None if mix is None else mix[1]
+        allowed = self.words.allowed(rows, partners) if self.words is not None and training else None
         parts = self._parts(rows, mix, () if allowed is None else (allowed,))
         total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
         return unit_vectors(total) if self.unit else total
