@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 import torch
 
 from pairspace import Space
+from pairspace.data import Pairs
 from pairspace.errors import SpaceError
+from pairspace.neighbours import similarity_matrix
 
 HOW = {"batch_size": 16, "epochs": 2, "progress": False, "validation": 0.2, "terms": (5, 5)}
 
@@ -79,3 +83,24 @@ def test_sides_that_share_a_projector_keep_equally_many_terms(plain_folder, shuf
     assert counts == 5
     shared.fit(shuffled, **(HOW | {"terms": (4, 4)}))
     assert shared.part("title").branches[0].projector.keep == 4
+
+
+def test_a_teacher_of_words_that_knows_one_side_teaches_another_language(plain_folder, shuffled):
+    """A foreign text's vector is made to repeat what the teacher says of its translation."""
+    how = {"device": "cpu", "cache": False}
+    teacher = Space.create(("title", "body"), encoder=str(plain_folder), projector="lexical", **how)
+    teacher.fit(shuffled, **HOW)
+    table = shuffled.table.append_column("foreign", pc.utf8_replace_slice(shuffled.table["title"], 0, 0, "x"))
+    foreign = Pairs.from_columns({"foreign": table["foreign"], "title": table["title"]})
+    encoders = {"foreign": "static:16", "title": str(plain_folder)}
+    words = Space.create(foreign.sides, encoder=encoders, projector="lexical", lexicon=teacher.lexicon, **how)
+    words.fit(foreign, teacher=teacher, **HOW | {"epochs": 30, "learning_rate": 1e-2, "sparsity": (0, 0)})
+    found = words.encode(table["foreign"], side="foreign")[:, : len(teacher.lexicon)]
+    said = teacher.encode(table["title"], side="title")[:, : len(teacher.lexicon)]
+    nearness = similarity_matrix(found, said)
+    own = np.diag(nearness).mean()
+    assert own > nearness.mean() + 0.2
+    with pytest.raises(SpaceError, match="no side foreign, other; it has title, body"):
+        other = Space.create(("foreign", "other"), encoder="static:16", projector="lexical", **how)
+        pairs = Pairs.from_columns({"foreign": table["foreign"], "other": table["title"]})
+        other.fit(pairs, teacher=teacher, **HOW)

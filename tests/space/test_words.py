@@ -110,8 +110,16 @@ def test_two_encoders_of_different_origin_share_the_words_of_one(plain_folder, t
     assert space.started and space.encode(["chess"], side="body").shape == space.encode(["chess"]).shape
     heads = [space.part(side).branches[0].projector.head for side in space.sides]
     np.testing.assert_array_equal(*(head.detach().numpy() for head in heads))
-    with pytest.raises(SpaceError, match="is not the one that knows the terms"):
-        Space.create(("title", "body"), encoder=encoders, projector="lexical", lexicon=Lexicon(["chess"]), cache=False)
+
+
+def test_terms_given_wait_for_the_pairs_where_encoders_do_not_know_each_other(plain_folder, shuffled, word_list):
+    for encoder in ({"title": "static:16", "body": str(plain_folder)}, "static:16"):
+        space = Space.create(("title", "body"), encoder=encoder, projector="lexical", lexicon=word_list, cache=False)
+        assert len(space.lexicon) == 5
+        with pytest.raises(SpaceError, match="fit it on pairs"):
+            space.encode(["chess"])
+        space.fit(shuffled, epochs=1, batch_size=16, terms=(2, 2), progress=False)
+        assert len(space.lexicon) == 5 and space.encode(["chess"]).nnz
 
 
 def test_pieces_of_the_encoders_tokenizer_can_be_the_terms(make):
@@ -143,7 +151,8 @@ def test_the_head_of_a_masked_language_model_is_taken_with_its_norm_and_bias(mas
     projector, model = space.part().branches[0].projector, AutoModelForMaskedLM.from_pretrained(masked_folder)
     head = model.cls.predictions
     np.testing.assert_array_equal(projector.head.detach(), head.decoder.weight.detach())
-    np.testing.assert_array_equal(projector.norm.weight.detach(), head.transform.LayerNorm.weight.detach())
+    norm = projector.norm.weight.detach() * projector.width**-0.5
+    np.testing.assert_allclose(norm, head.transform.LayerNorm.weight.detach(), rtol=1e-6)
     shift = projector.bias.detach() - head.decoder.bias.detach()
     assert float(shift.std()) < 1e-6 and projector.head.requires_grad
     with pytest.raises(EncoderError, match="no masked language model"):

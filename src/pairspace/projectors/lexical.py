@@ -1,6 +1,6 @@
 """A vector made of weighted words: the lexical head of learned sparse retrieval.
 
-    h = norm(W x + c),    s_v = g * (a_v . h + b_v),    y_v = log(1 + relu(s_v - s_(k+1)))
+    h = norm(W x + c) / sqrt(width),    s_v = g * (a_v . h + b_v),    y_v = log(1 + relu(s_v - s_(k+1)))
 
 Feature, hidden vector, layer norm, a score for every term of a vocabulary, and the saturation of SPLADE (Formal et al.
 2021), as in Dense2Sparse (Nguyen et al., ECIR 2024), which takes the head a_v of a masked language model. Here the a_v
@@ -111,11 +111,11 @@ class LexicalProjector(Projector):
             nn.init.normal_(self.head, std=self.width**-0.5)
         nn.init.normal_(self.hidden.weight, std=sum(self.blocks) ** -0.5)
         nn.init.zeros_(self.hidden.bias)
-        nn.init.constant_(self.norm.weight, self.width**-0.5)  # the hidden vector is about a unit vector
 
     def scores(self, features: Tensor) -> Tensor:
         """Features (n, sum of blocks) to scores of terms (n, dimension), of either sign."""
-        h, gain = self.norm(self.hidden(features)) * self.log_gain.exp(), self.log_gain.exp()
+        gain = self.log_gain.exp()
+        h = self.norm(self.hidden(features)) * (gain * self.width**-0.5)  # but for the gain about a unit vector
         return torch.addmm(self.bias * gain, h, self.head.T)
 
     def forward(self, features: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -154,8 +154,8 @@ class LexicalProjector(Projector):
         if bias is not None:
             self.bias.copy_(bias)
         if norm is not None:
-            self.norm.weight.copy_(norm[0])
-            self.norm.bias.copy_(norm[1])
+            self.norm.weight.copy_(norm[0]).mul_(self.width**0.5)
+            self.norm.bias.copy_(norm[1]).mul_(self.width**0.5)
 
     @property
     def reach(self) -> int:

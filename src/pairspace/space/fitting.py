@@ -34,7 +34,7 @@ from pairspace.space.preparing import (
 )
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
-from pairspace.space.teaching import DENSE, dense_teacher
+from pairspace.space.teaching import DENSE, dense_teacher, taught_vectors
 from pairspace.space.weighing import set_weights
 from pairspace.space.wording import begin_on_pairs, keep_terms, own_words
 from pairspace.training import (
@@ -326,16 +326,7 @@ class Fitting:
     def examples(self, teacher: Space | None) -> Examples:
         """The pairs, with what the objective needs beside them."""
         data = self.data
-        taught = None
-        if teacher is not None:
-            if missing := [side for side in self.sides if side not in teacher.sides]:
-                raise SpaceError(
-                    f"the teacher space has no side {', '.join(missing)}; it has {', '.join(teacher.sides)}"
-                )
-            taught = tuple(
-                teacher.encode(items, side=side, progress=self.progress)
-                for side, items in zip(self.sides, data.items_for(teacher, self.sides), strict=True)
-            )
+        taught = None if teacher is None else taught_vectors(teacher, data, self.sides, progress=self.progress)
         guide = self._guide() if self._wants_guide else None
         return Examples(
             data.query,
@@ -343,7 +334,7 @@ class Fitting:
             negatives=data.negatives,
             scores=data.scores,
             sources=data.sources,
-            teacher=taught,  # type: ignore[arg-type]
+            teacher=taught,
             guide=guide,
         )
 

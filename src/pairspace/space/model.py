@@ -24,7 +24,7 @@ from pairspace.objectives import Temperature
 from pairspace.space.building import Plan, build_sides, start_where_related
 from pairspace.space.side import AnyFeatures, Side, WithWords, fingerprint, project
 from pairspace.space.worded import Worded
-from pairspace.space.words import begin_words, known_terms, own_counts, read_lexicon
+from pairspace.space.words import give_terms, known_terms, own_counts, read_lexicon
 from pairspace.training import History, TrainingOptions
 
 __all__ = ["Space"]
@@ -149,7 +149,7 @@ class Space(Worded):
             space.keep_start()
         terms = known_terms(space) if lexicon is None else read_lexicon(space, lexicon)
         if terms is not None and space.sparse:
-            begin_words(space, terms)
+            give_terms(space, terms)
         return space
 
     @property

@@ -48,7 +48,7 @@ class PairData:
         """The same items in the same order, as another space wants them: as they are, or by row or id.
 
         Args:
-            space: has these sides.
+            space: has these sides, or one of them: what it does not know stays as it is.
             sides: query side and document side.
 
         Raises:
@@ -56,6 +56,9 @@ class PairData:
         """
         found = []
         for side, items, code in zip(sides, self.items, (self.query, self.document), strict=True):
+            if side not in space.sides:
+                found.append(items)
+                continue
             if len(items) == code.max(initial=-1) + 1:
                 items = _by_file(space, self.parts, side, code)
             elif _filed(space, side):

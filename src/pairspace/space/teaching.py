@@ -14,16 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
 from pairspace.projectors import LinearProjector
 from pairspace.space.building import Plan, build_sides, start_where_related
+from pairspace.space.reading import PairData
 from pairspace.space.side import Branch, is_sparse
 
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["DENSE", "dense_teacher", "map_of"]
+__all__ = ["DENSE", "dense_teacher", "map_of", "take_sides", "taught_vectors"]
 
 DENSE = "dense"  # the teacher that is trained on the spot
 
@@ -76,6 +79,51 @@ def dense_teacher(
     given: dict[str, Any] = {"checkpoint": folder, "resume": resume, "progress": progress, "seed": seed}
     teacher.fit(pairs, validation=held_out, **given)
     return teacher
+
+
+def taught_vectors(teacher: Space, data: PairData, sides: tuple[str, str], *, progress: bool | None) -> tuple[Any, Any]:
+    """What a teacher says of the items of both sides: unit vectors, or weights of terms (CSR, own words left out).
+
+    Where it knows one side only, an item of the other is what its first partner is: a German sentence means what its
+    translation means.
+
+    Args:
+        teacher: a space with one of the sides at least.
+        data: the pairs.
+        sides: query side and document side.
+        progress: show a bar.
+
+    Raises:
+        SpaceError: it knows neither side.
+    """
+    known = [side in teacher.sides for side in sides]
+    if not any(known):
+        raise SpaceError(f"the teacher space has no side {', '.join(sides)}; it has {', '.join(teacher.sides)}")
+    items, codes = data.items_for(teacher, sides), (data.query, data.document)
+    found: list[Any] = [None, None]
+    for place in np.flatnonzero(known):
+        vectors = teacher.encode(items[place], side=sides[place], progress=progress)
+        found[place] = vectors[:, : len(teacher.lexicon)] if teacher.sparse else vectors
+    for place in np.flatnonzero(~np.array(known)):
+        first = np.unique(codes[place], return_index=True)[1]
+        found[place] = found[1 - place][codes[1 - place][first]]
+    return found[0], found[1]
+
+
+def take_sides(space: Space, teacher: Space | None) -> None:
+    """Let the sides that a teacher of the same terms knows be the teacher's own, which do not train.
+
+    So the other side, of another language or a picture, learns the teacher's very words.
+    """
+    if teacher is None or not teacher.sparse or teacher.lexicon.fingerprint != space.lexicon.fingerprint:
+        return
+    for side in set(space.sides) & set(teacher.sides):
+        for theirs, ours in zip(teacher.part(side).branches, space.part(side).branches, strict=False):
+            same = (theirs.encoder.fingerprint, theirs.layers) == (ours.encoder.fingerprint, ours.layers)
+            if same and theirs.projector.settings() | {"keep": None} == ours.projector.settings() | {"keep": None}:
+                ours.projector.load_state_dict(theirs.projector.state_dict())
+                ours.projector.requires_grad_(False)
+    space.keep_start()
 
 
 def map_of(teacher: Space | None, side: str, branch: Branch) -> LinearProjector | None:

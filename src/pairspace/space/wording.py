@@ -12,6 +12,7 @@ from pairspace.errors import SpaceError
 from pairspace.projectors import LexicalProjector
 from pairspace.space.reading import PairData
 from pairspace.space.side import Branch, Side
+from pairspace.space.teaching import take_sides
 from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
 from pairspace.training import Expansion, OwnWords, TrainingOptions
 
@@ -57,6 +58,7 @@ def begin_on_pairs(
         if part.starting():
             pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
     begin_words(space, lexicon, sample=sample, pairs=pairs, teacher=teacher, progress=progress)
+    take_sides(space, teacher)
     _scale_own_words(space, [sample[side].counts for side in sides], (data.query[rows], data.document[rows]))
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Sample",
     "begin_words",
+    "give_terms",
     "known_terms",
     "own_counts",
     "read_lexicon",
@@ -87,6 +88,20 @@ def own_counts(part: Side, items: Any) -> sparse.csr_array | None:
     return part.lexicon.counts(items)
 
 
+def give_terms(space: Space, lexicon: Lexicon) -> None:
+    """Let a new sparse space begin with its terms, or only remember them where `fit` must begin it.
+
+    That is where pairs must say how encoders of different origin meet, or an encoder has its vocabulary still to learn.
+    """
+    branches = [branch for side in space.sides for branch in space.part(side).branches]
+    models = {None if branch.origin is None else model_of(branch.origin) for branch in branches}
+    if None in models or len(models) > 1:
+        for side in space.sides:
+            space.part(side).lexicon = lexicon
+    else:
+        begin_words(space, lexicon)
+
+
 def begin_words(
     space: Space,
     lexicon: Lexicon,
@@ -105,9 +120,6 @@ def begin_words(
         pairs: of each side the last-layer features of partners, row by row, to align encoders of different origin.
         teacher: a dense space, whose maps are the start if it has one for every branch.
         progress: show bars.
-
-    Raises:
-        SpaceError: encoders of different origin, and no pairs to align them by.
     """
     kinds = {getattr(b.projector, "head_kind", "") for side in space.sides for b in space.part(side).branches}
     head = _masked_head(space, lexicon) if "mlm" in kinds else None
@@ -240,10 +252,7 @@ def _turn(
     """Bring the features of another encoder near the anchors; one that starts from nothing stays as it is."""
     if branch.origin is None:
         return
-    if pairs is None:
-        raise SpaceError(
-            f"the encoder of side '{side}' is not the one that knows the terms: fit the space on pairs first"
-        )
+    assert pairs is not None, "encoders of different origin meet on pairs"
     target = next(name for name in space.sides if owner in space.part(name).branches)
     y, x = torch.from_numpy(pairs[target]), torch.from_numpy(pairs[side])
     fixed = IdentityProjector(owner.blocks[-1:], owner.blocks[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Examples:
         negatives: (n, k) rows of documents known to be wrong for the pair, -1 where it has fewer than k.
         scores: (n, 1 + k) what a teacher gives the pair and its own negatives; NaN where it gave nothing.
         sources: (n,) which data set a pair is from, where there are several.
-        teacher: unit vectors of a teacher space, one row an item of each tower.
+        teacher: vectors of a teacher space, one row an item of each tower: arrays, or CSR of weights of terms.
         guide: features of the encoders as they came, one row an item of each tower; for objectives that look at them.
     """
 
@@ -32,7 +33,7 @@ class Examples:
     negatives: np.ndarray | None = None
     scores: np.ndarray | None = None
     sources: np.ndarray | None = None
-    teacher: tuple[np.ndarray, np.ndarray] | None = None
+    teacher: tuple[Any, Any] | None = None
     guide: tuple[FeatureRows, FeatureRows] | None = None
 
     def __len__(self) -> int:

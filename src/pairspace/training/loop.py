@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor, nn
 
 from pairspace.errors import TrainingError
@@ -238,9 +239,10 @@ def _digest(arrays: Any) -> str:
     return digest.hexdigest()
 
 
-def _some(vectors: np.ndarray) -> np.ndarray:
-    """A few rows, spread over all."""
-    return vectors[np.unique(np.linspace(0, len(vectors) - 1, 64).astype(np.int64))]
+def _some(vectors: Any) -> np.ndarray:
+    """A few rows, spread over all, dense."""
+    found = vectors[np.unique(np.linspace(0, vectors.shape[0] - 1, 64).astype(np.int64))]
+    return np.asarray(found.toarray() if issparse(found) else found)
 
 
 def _near(examples: Examples) -> np.ndarray:

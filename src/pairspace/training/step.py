@@ -14,9 +14,11 @@ serves several processes, each of which embeds a share of the batch (`processes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 from pairspace.objectives import Batch, Objective, mix_partners
@@ -120,9 +122,13 @@ class Step:
             given["scores"] = tensor(examples.scores[rows]).float()
         codes = examples.query, examples.document
 
-        def mixed(of: Callable[[np.ndarray], np.ndarray], code: np.ndarray) -> Tensor:
-            x = tensor(of(code[rows]))
-            return x if partners is None else share * x + (1 - share) * tensor(of(code[partners]))
+        def taken(of: Callable[[np.ndarray], Any], some: np.ndarray) -> Tensor:
+            found = of(some)
+            return tensor(found.toarray() if issparse(found) else found)
+
+        def mixed(of: Callable[[np.ndarray], Any], code: np.ndarray) -> Tensor:
+            x = taken(of, code[rows])
+            return x if partners is None else share * x + (1 - share) * taken(of, code[partners])
 
         if examples.teacher is not None:
             found = [mixed(of.__getitem__, code) for of, code in zip(examples.teacher, codes, strict=True)]
