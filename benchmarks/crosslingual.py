@@ -1,6 +1,6 @@
 """Foreign texts described by English words: what a space of words says of German, taught by its English side alone.
 
-An English space of words is trained on Debian titles and descriptions. Then German titles are brought to its very words:
+An English space of words is trained on Debian titles and descriptions. Then German titles are brought to its words:
 a bag of German words from nothing (`static`), trained on translations of titles, with the weights of the English
 translation as teacher. Shown: R@1 of German titles against English descriptions and of the English titles themselves
 (the ceiling), the share of the ten best terms that a German title shares with its translation, and examples.
