@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from benchmarks.ladder import BOTH
 from benchmarks.peer import read
-from benchmarks.sparse import SETTINGS
+from benchmarks.sparse import SETTINGS, path_of
 
 import pairspace as ps
 from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
@@ -34,7 +34,7 @@ SINGLE = ("dense", "words", "bm25")
 
 
 def space_of(name: str, train: ps.Pairs, folder: Path) -> ps.Space:
-    path = folder / name.replace(" ", "-")
+    path = path_of(name, folder)
     if path.exists():
         return ps.Space.from_pretrained(path)
     kind, options = SETTINGS[name]

@@ -34,30 +34,35 @@ def taught(terms: int, **more: Any) -> dict[str, Any]:
     return {"teacher": "dense", "terms": (terms, terms)} | more
 
 
+ALONE: dict[str, Any] = {"terms": (100, 100)}
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space is made, how it is trained
     "dense": ({}, {}),
-    **{f"features, {terms} terms": (PLAIN, taught(terms)) for terms in (32, 64, 100, 200, 300)},
-    **{f"own words and {terms} terms": (OWN, taught(terms)) for terms in (20, 65)},
-    "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, taught(100)),
-    "features, 100 terms, no teacher": (PLAIN, {"terms": (100, 100)}),
+    **{f"features, {terms} terms": (PLAIN, taught(terms)) for terms in (32, 64, 100, 300)},
+    **{f"features, {terms} terms, sparsity 0": (PLAIN, taught(terms, sparsity=(0, 0))) for terms in (100, 300)},
+    "own words and 65 terms": (OWN, taught(65)),
     "features, 100 terms, teacher of pairs only": (PLAIN, taught(100, teacher_within=False)),
+    "features, 100 terms, no mixtures": (PLAIN, taught(100, mix=0.0, batch_size=1024, epochs=8)),
     "features, 100 terms, fixed head": (PLAIN | {"head": "fixed"}, taught(100)),
-    **{
-        f"features, 100 terms, expansion by {level}": (PLAIN, taught(100, expansion=level))
-        for level in ("texts", "words")
-    },
-    **{
-        f"features, 100 terms, expansion by {level} at {rate}": (
-            PLAIN,
-            taught(100, expansion=level, expansion_rate=rate),
-        )
-        for level, rate in (("texts", 0.3), ("words", 0.7))
-    },
+    "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, taught(100)),
+    "features, 100 terms, no teacher": (PLAIN, ALONE),
+    "features, 100 terms, no teacher, sparsity 0": (PLAIN, ALONE | {"sparsity": (0, 0)}),
+    "features, 100 terms, no teacher, sparsity 0, expansion by texts": (
+        PLAIN,
+        ALONE | {"sparsity": (0, 0), "expansion": "texts"},
+    ),
+    "features, 100 terms, no teacher, sparsity 0, expansion by words": (
+        PLAIN,
+        ALONE | {"sparsity": (0, 0), "expansion": "words"},
+    ),
 }
 DIRECTIONS = ("title -> body", "body -> title")
 
 
-def run(name: str, train: ps.Pairs, test: ps.Pairs) -> dict[str, Any]:
+def path_of(name: str, folder: Path) -> Path:
+    return folder / name.replace(",", "").replace(" ", "-")
+
+
+def run(name: str, train: ps.Pairs, test: ps.Pairs, folder: Path) -> dict[str, Any]:
     kind, options = SETTINGS[name]
     kind = dict(kind)
     if most := kind.pop("most", None):
@@ -69,6 +74,7 @@ def run(name: str, train: ps.Pairs, test: ps.Pairs) -> dict[str, Any]:
     began = time.perf_counter()
     history = space.fit(train, validation=0.05, progress=False, **options)
     seconds = time.perf_counter() - began
+    space.save_pretrained(path_of(name, folder))
     report = evaluate(space, test, start=False, resamples=1000, progress=False)
     found: dict[str, Any] = {"training": round(seconds, 1), "epochs": history.records[-1]["epoch"]}
     for system in report.systems:
@@ -105,9 +111,10 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=6_000)
     parser.add_argument("--only", nargs="*", choices=list(SETTINGS))
     parser.add_argument("--output", type=Path, default=Path("sparse.jsonl"))
+    parser.add_argument("--spaces", type=Path, default=Path("spaces"), help="where the trained spaces go")
     parser.add_argument("--print", action="store_true")
     arguments = parser.parse_args()
-    lines = []
+    lines: list[dict[str, Any]] = []
     if arguments.output.exists():
         lines = [json.loads(line) for line in arguments.output.read_text().splitlines()]
     if not arguments.print:

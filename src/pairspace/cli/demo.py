@@ -57,7 +57,7 @@ def demo(
     say(f"2. space      {space!r}")
     say(f"              trained for {len(history.records) - 1} epochs, {sum(history.column('seconds')):.1f} s")
     words = Space.create(pairs.sides, encoder="minilm", projector="lexical", name="demo words")
-    learnt = words.fit(train, validation=0.1, terms=TERMS)
+    learnt = words.fit(train, validation=0.1, teacher=space, terms=TERMS)
     say(f"              and the same features to words, {sum(learnt.column('seconds')):.1f} s\n")
     report = evaluate(space, test)
     say(report)

@@ -182,7 +182,7 @@ class TrainingOptions:
                 right answer for any of them.
             **settings: fields.
         """
-        own: dict[str, object] = {"terms": (100, 100), "regulariser": "flops", "sparsity": (2.0, 2.0)}
+        own: dict[str, object] = {"terms": (100, 100), "regulariser": "flops", "sparsity": (1.0, 1.0)}
         own |= {"batch_size": 1024, "epochs": 8, "learning_rate": 2e-3, "temperature_rate": 5.0}
         if taught:
             own |= {"objective": "distill", "teacher_temperature": 0.03, "teacher_within": True}
