@@ -122,7 +122,7 @@ def main() -> None:
         for name in arguments.only or SETTINGS:
             if name in {one["setting"] for one in lines}:
                 continue
-            lines.append({"setting": name, "pairs": arguments.train} | run(name, train, test))
+            lines.append({"setting": name, "pairs": arguments.train} | run(name, train, test, arguments.spaces))
             with arguments.output.open("a") as file:
                 file.write(json.dumps(lines[-1]) + "\n")
             print(json.dumps(lines[-1]), flush=True)

@@ -59,18 +59,16 @@ def saturate(scores: Tensor) -> Tensor:
     return out
 
 
-def to_csr(weights: Tensor, width: int | None = None) -> sparse.csr_array:
+def to_csr(weights: Tensor) -> sparse.csr_array:
     """The entries above zero, float32 CSR.
 
     Args:
         weights: (n, terms).
-        width: columns of the result, where it has more than terms.
     """
     dense = weights.detach().float().cpu().numpy()
     rows, columns = np.nonzero(dense > 0)
     starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(dense)))])
-    shape = (len(dense), width or dense.shape[1])
-    return sparse.csr_array((dense[rows, columns], columns.astype(np.int64), starts), shape=shape)
+    return sparse.csr_array((dense[rows, columns], columns.astype(np.int64), starts), shape=dense.shape)
 
 
 class LexicalProjector(Projector):
