@@ -62,8 +62,8 @@ def main() -> None:
     print(f"{len(pairs):,} pairs to learn from, {len(asked):,} to test on")
     print(pipe_table(["queries", "R@1 of English descriptions", "terms"], found))
     ours, theirs = (top_terms(one, TOP) for one in (german, english))
-    shared = np.mean([len(set(a) & set(b)) / TOP for a, b in zip(ours, theirs, strict=True)])
-    other = np.mean([len(set(a) & set(b)) / TOP for a, b in zip(ours, np.roll(theirs, 1, 0), strict=True)])
+    shared = np.mean([len((set(a) & set(b)) - {-1}) / TOP for a, b in zip(ours, theirs, strict=True)])
+    other = np.mean([len((set(a) & set(b)) - {-1}) / TOP for a, b in zip(ours, np.roll(theirs, 1, 0), strict=True)])
     print(f"of the {TOP} best terms {shared:.2f} are those of the translation ({other:.2f} those of another title)")
     for row in np.linspace(0, len(asked) - 1, SHOWN).astype(int):
         terms = ", ".join(term for term, _ in space.decode(german[[row]], SHOWN)[0])

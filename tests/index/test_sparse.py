@@ -59,10 +59,8 @@ def test_pruned_vectors_keep_the_largest_weights_and_cost_little(words, bodies, 
 def own_part(space, query):
     """The part of a query's vector that stands for its own words, dense."""
     vector, terms = space.encode([query], side="title").toarray()[0], len(space.lexicon)
-    if space.dimension > terms:  # own words have columns of their own
-        vector[:terms] = 0
-        return vector
-    return vector * (space.lexicon.counts([query]).toarray()[0, :terms] > 0)
+    vector[:terms] *= space.lexicon.counts([query]).toarray()[0, :terms] > 0  # behind the terms are own words
+    return vector
 
 
 @pytest.mark.parametrize("kind", ["words", "words from nothing"])

@@ -137,3 +137,11 @@ def test_the_scale_learnt_is_the_one_by_which_the_sum_is_best():
 def test_a_part_without_scores_has_the_scale_one():
     there, nothing = _ranking([(0, 1.0), (1, 0.5)]), _ranking([])
     assert learn_scale(there, nothing, [np.array([0])]) == 1.0
+
+
+def test_a_list_with_room_gives_what_it_lacks_nothing():
+    """A rare word that one document alone holds is all the second part says, and it is right."""
+    first = _ranking([(0, 1.0), (1, 0.9), (2, 0.8)])
+    second = _ranking([(1, 5.0)])
+    scale = learn_scale(first, second, [np.array([1])])
+    assert 0.9 + 5.0 * scale > 1.0

@@ -11,6 +11,7 @@ from pairspace import Space
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
 from pairspace.neighbours import similarity_matrix
+from pairspace.space.preparing import options_for
 
 HOW = {"batch_size": 16, "epochs": 2, "progress": False, "validation": 0.2, "terms": (5, 5)}
 
@@ -95,6 +96,10 @@ def test_a_teacher_of_words_that_knows_one_side_teaches_another_language(plain_f
     encoders = {"foreign": "static:16", "title": str(plain_folder)}
     words = Space.create(foreign.sides, encoder=encoders, projector="lexical", lexicon=teacher.lexicon, **how)
     words.fit(foreign, teacher=teacher, **HOW | {"epochs": 30, "learning_rate": 1e-2, "sparsity": (0, 0)})
+    taught, theirs = (one.part("title").branches[0].projector for one in (words, teacher))
+    assert taught.keep == theirs.keep and all(parameter.requires_grad for parameter in taught.parameters())
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(taught.state_dict()[name], value, rtol=0, atol=0)
     found = words.encode(table["foreign"], side="foreign")[:, : len(teacher.lexicon)]
     said = teacher.encode(table["title"], side="title")[:, : len(teacher.lexicon)]
     nearness = similarity_matrix(found, said)
@@ -104,3 +109,40 @@ def test_a_teacher_of_words_that_knows_one_side_teaches_another_language(plain_f
         other = Space.create(("foreign", "other"), encoder="static:16", projector="lexical", **how)
         pairs = Pairs.from_columns({"foreign": table["foreign"], "other": table["title"]})
         other.fit(pairs, teacher=teacher, **HOW)
+
+
+def test_a_teacher_of_words_that_knows_both_sides_lets_both_train(two, shuffled):
+    _, teacher = two()
+    teacher.fit(shuffled, **HOW)
+    _, words = two()
+    words.fit(shuffled, teacher=teacher, **HOW | {"terms": (3, 3)})
+    assert words.lexicon.fingerprint == teacher.lexicon.fingerprint
+    for side in words.sides:
+        branch = words.part(side).branches[0]
+        assert branch.projector.keep == 3
+        assert not torch.equal(branch.projector.hidden.weight, branch.start.hidden.weight)
+
+
+@pytest.mark.parametrize(
+    ("taught", "settings", "negatives", "expected"),
+    [
+        (
+            True,
+            {},
+            False,
+            {"objective": "distill", "mix": 0.5, "batch_size": 2048, "epochs": 16, "regulariser": "flops"},
+        ),
+        (True, {}, True, {"objective": "distill", "mix": 0.0, "batch_size": 1024, "epochs": 8}),
+        (True, {"objective": "infonce"}, False, {"mix": 0.0, "batch_size": 1024}),
+        (True, {"batch_size": 3}, False, {"mix": 0.0, "batch_size": 3}),
+        (False, {}, False, {"objective": "infonce", "mix": 0.0, "terms": (100, 100), "sparsity": (1.0, 1.0)}),
+        (False, {"regulariser": "l1"}, False, {"regulariser": "l1", "sparsity": (1e-3, 1e-3)}),
+    ],
+)
+def test_the_defaults_fit_what_is_trained(two, shuffled, taught, settings, negatives, expected):
+    _, words = two()
+    wrong = {"negatives": [[body] for body in shuffled.items("body").to_pylist()[::-1]]} if negatives else {}
+    columns = {side: shuffled.items(side) for side in shuffled.sides}
+    parts = [Pairs.from_columns(columns, **wrong)]
+    found = options_for(words, settings, parts, taught=taught, pretrained=False)
+    assert {name: getattr(found, name) for name in expected} == expected

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 from pairspace.data import Pairs
@@ -201,3 +203,40 @@ def test_settings_of_words_are_refused_for_dense_spaces(plain_folder):
     for own in ({"head": "free"}, {"echo": False}):
         with pytest.raises(SpaceError, match="of sparse spaces, and this one is dense"):
             Space.create(("title", "body"), encoder=str(plain_folder), cache=False, **own)
+
+
+@pytest.mark.parametrize("validation", [0.3, None])
+def test_what_own_words_count_for_is_set_with_and_without_held_out_pairs(make, shuffled, validation):
+    space = make()
+    history = space.fit(shuffled, validation=validation, epochs=1, batch_size=16, terms=(2, 2), progress=False)
+    scales = [float(space.part(side).echo.scale) for side in space.sides]
+    assert scales[0] == scales[1] and 0 < scales[0] != 1
+    assert any("with own words" in note for note in history.notes) == (validation is not None)
+    codes = shuffled.codes("title"), shuffled.codes("body")
+    asked, given = (space.encode(shuffled.unique(side)[0], side=side) for side in space.sides)
+    own = [one[:, len(space.lexicon) :] for one in (asked, given)]
+    brought = float(own[0][codes[0]].multiply(own[1][codes[1]]).sum()) / len(shuffled)
+    if validation is None:
+        assert brought == pytest.approx(0.4, rel=1e-4)
+
+
+def test_two_splade_encoders_of_one_tokenizer_need_no_pairs_to_begin(masked_folder, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    shutil.copytree(masked_folder, tmp_path / "copy")
+    model = AutoModelForMaskedLM.from_pretrained(tmp_path / "copy")
+    with torch.no_grad():
+        model.cls.predictions.bias.add_(0.5)
+    model.save_pretrained(tmp_path / "copy")
+    encoders = {"title": f"splade:{masked_folder}", "body": f"splade:{tmp_path / 'copy'}"}
+    space = Space.create(("title", "body"), encoder=encoders, cache=False, device="cpu")
+    assert space.started and space.encode(["chess"]).nnz
+
+
+def test_head_and_echo_are_refused_where_they_do_nothing(masked_folder, plain_folder, tmp_path):
+    with pytest.raises(SpaceError, match="give weights of terms themselves"):
+        Space.create(("title", "body"), encoder=f"splade:{masked_folder}", head="fixed", cache=False)
+    np.save(tmp_path / "own.npy", np.ones((4, 3), np.float32))
+    encoders = {"title": str(plain_folder), "body": str(tmp_path / "own.npy")}
+    with pytest.raises(SpaceError, match="a side of this space holds none"):
+        Space.create(("title", "body"), encoder=encoders, projector="lexical", echo=True, cache=False)

@@ -162,9 +162,11 @@ def train(
         typer.Option(help="Terms kept beside own words: 20,100 (query, document).", rich_help_panel=WORDS),
     ] = None,
     sparsity: Annotated[
-        str | None, typer.Option(help="Weights of the regulariser: 1e-3,1e-3.", rich_help_panel=WORDS)
+        str | None, typer.Option(help="Weights of the regulariser: 1,1.", rich_help_panel=WORDS)
     ] = None,
-    regulariser: Annotated[str | None, typer.Option(help="l1 or flops. (default: l1)", rich_help_panel=WORDS)] = None,
+    regulariser: Annotated[
+        str | None, typer.Option(help="l1 or flops. (default: flops)", rich_help_panel=WORDS)
+    ] = None,
     expansion: Annotated[
         str | None,
         typer.Option(help="free, or controlled in training by texts or words. (default: free)", rich_help_panel=WORDS),
@@ -257,7 +259,9 @@ def train(
     ] = None,
     teacher_temperature: Annotated[
         float | None,
-        typer.Option(help="Of a teacher's answers. (.05 on cosines, 1 on scores)", rich_help_panel=OBJECTIVE),
+        typer.Option(
+            help="Of a teacher's answers. (.05 on cosines, .03 of words, 1 on scores)", rich_help_panel=OBJECTIVE
+        ),
     ] = None,
     score_scale: Annotated[
         float | None, typer.Option(help="What scores are divided by in margin-mse.", rich_help_panel=OBJECTIVE)

@@ -35,10 +35,10 @@ class WordUse:
 
     Attributes:
         side: its name.
-        terms: mean number of terms of an item.
-        empty: items without any.
+        terms: mean number of terms of an item, own words among them.
+        empty: items without any, which nothing finds.
         vocabulary: share of all terms that some item has.
-        jaccard: mean overlap of two random items.
+        jaccard: mean overlap of what is found for two random items.
         exact: Exact@20 of what is found for texts, own words beside it left out.
         semantic: Semantic@20 of the same.
     """
@@ -72,7 +72,7 @@ def word_use(side: str, vectors: sparse.csr_array, terms: int, own: Any = None, 
         float(sizes.mean()) if len(sizes) else 0.0,
         int((sizes == 0).sum()),
         vocabulary_share(vectors, terms),
-        jaccard(vectors),
+        jaccard(found),
         nothing if own is None else exact_at_k(found, own, TOP),
         nothing if own is None or table is None else semantic_at_k(found, own, TOP, table),
     )

@@ -152,7 +152,7 @@ class Vectors:
     def own_terms(self, name: str, queries: Any, vectors: Sequence[Sparse]) -> list[Sparse]:
         """Of the vectors of queries the part that stands for words which the queries hold themselves.
 
-        These have columns of their own; in a space without an echo they are the terms that stand in the query.
+        These are the terms that stand in the query, and with an echo the columns of own words.
 
         Raises:
             IndexingError: the queries are no texts.
@@ -160,13 +160,9 @@ class Vectors:
         if not all(isinstance(query, str) for query in queries):
             raise IndexingError("only texts have words of their own: ask with texts, or with expansion='full'")
         space: Any = self.space(name)
-        terms = len(space.lexicon)
-        if space.dimension > terms:
-            kept = [ids >= terms for ids, _ in vectors]
-        else:
-            counts = space.lexicon.counts(queries)
-            own = np.split(counts.indices, counts.indptr[1:-1])
-            kept = [np.isin(ids, one) for (ids, _), one in zip(vectors, own, strict=True)]
+        counts = space.lexicon.counts(queries)
+        own = np.split(counts.indices, counts.indptr[1:-1])
+        kept = [(ids >= len(space.lexicon)) | np.isin(ids, one) for (ids, _), one in zip(vectors, own, strict=True)]
         return [Sparse(ids[keep], weights[keep]) for (ids, weights), keep in zip(vectors, kept, strict=True)]
 
     def measure(self, texts: Any) -> None:

@@ -97,7 +97,8 @@ def learn_scale(first: Ranking, second: Ranking, relevant: Any, *, k: int = 10, 
     """The factor a with which first + a * second, the scores as they are, has the best MRR@k, then R@1.
 
     Args:
-        first: one part's rankings of the validation queries; a document that they lack has their lowest score.
+        first: one part's rankings of the validation queries. A document that a full list lacks has its lowest score; if
+            the list has room for it, it has 0, as vectors without a common term do.
         second: the other's.
         relevant: as in `learn_weight`.
         k: cutoff of the reciprocal rank.
@@ -115,9 +116,7 @@ def learn_scale(first: Ranking, second: Ranking, relevant: Any, *, k: int = 10, 
     if not all(top > 0 for top in tops):
         return 1.0
     lists = [np.where(np.isneginf(one.scores), 0.0, one.scores).astype(np.float64) for one in (first, second)]
-    lowest = [np.where(np.isneginf(one.scores), np.inf, one.scores).min(1, initial=np.inf) for one in (first, second)]
-    scored = [(values, np.where(np.isinf(low), 0.0, low)) for values, low in zip(lists, lowest, strict=True)]
-    items, (one, two) = _union([first, second], scored)
+    items, (one, two) = _union([first, second], [(values, values.min(1)) for values in lists])
     factors = tops[0] / tops[1] * np.geomspace(1 / 16, 16, steps)
     return _best_choice(factors, lambda a: one + a * two, items, _relevance(items, relevant), k)
 

@@ -13,7 +13,7 @@ is shared; what starts from nothing always trains.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,7 @@ def _with_projectors(
                 origin = None if _new(encoder) else encoder
                 branches.append(Branch(encoder, taken, module, module, trains=_new(encoder), origin=origin))
             made[side] = Side(tuple(branches))
-    if not any(part.sparse for part in made.values()) and (plan.head is not None or plan.echo is not None):
-        raise SpaceError("head and echo are of sparse spaces, and this one is dense: use projector='lexical'")
-    texts = all(part.encoder.modality == "text" for part in made.values())
-    for part in made.values():
-        part.wants_echo = plan.echo is not False and texts and part.sparse
+    _want_echo(plan, made, {kind for found in shapes.values() for kind, _ in found})
     if plan.shared_projector:
         first, *others = made
         if any(shapes[side] != shapes[first] for side in others):
@@ -133,6 +129,24 @@ def _with_projectors(
             for one, branch in zip(made[first].branches, made[side].branches, strict=True):
                 branch.projector = branch.start = one.projector
     return made
+
+
+def _want_echo(plan: Plan, made: Mapping[str, Side], kinds: Collection[str]) -> None:
+    """Say of the sides of a sparse space whether own words count.
+
+    Raises:
+        SpaceError: settings of words that do nothing here.
+    """
+    sparse = any(part.sparse for part in made.values())
+    texts = all(part.encoder.modality == "text" for part in made.values())
+    if not sparse and (plan.head is not None or plan.echo is not None):
+        raise SpaceError("head and echo are of sparse spaces, and this one is dense: use projector='lexical'")
+    if plan.head is not None and "lexical" not in kinds:
+        raise SpaceError("head is of lexical projectors, and these encoders give weights of terms themselves")
+    if plan.echo and not texts:
+        raise SpaceError("echo is of texts, and a side of this space holds none")
+    for part in made.values():
+        part.wants_echo = plan.echo is not False and texts and part.sparse
 
 
 def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, list[Any]]:

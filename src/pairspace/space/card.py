@@ -75,6 +75,14 @@ def _base_model(branch: Branch) -> str | None:
 
 def _summary(space: Space) -> str:
     sides = " and ".join(f"`{side}`" for side in space.sides)
+    if space.sparse:
+        known = space.part().lexicon
+        size = f"{len(known):,} terms" if known is not None else "terms to be learnt"
+        behind = ", and texts' own words in columns behind them" if space.part().wants_echo else ""
+        return (
+            f"A space of {size}{behind}, for the sides {sides}, made with pairspace. Vectors are sparse weights; "
+            "compare them by dot product."
+        )
     return (
         f"A space of {space.dimension} dimensions for the sides {sides}, made with pairspace. Vectors are unit "
         "vectors; compare them by cosine."

@@ -34,7 +34,7 @@ from pairspace.space.preparing import (
 )
 from pairspace.space.reading import PairData, read_data
 from pairspace.space.side import Branch
-from pairspace.space.teaching import DENSE, dense_teacher, taught_vectors
+from pairspace.space.teaching import DENSE, dense_teacher, side_of_teacher, taught_vectors
 from pairspace.space.weighing import set_weights
 from pairspace.space.wording import begin_on_pairs, keep_terms, own_words
 from pairspace.training import (
@@ -84,7 +84,7 @@ def fit(
         if train_encoders is not None:
             choose_trained(space, train_encoders)
         pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
-        chosen = options or options_for(space, settings, parts, taught=teacher is not None)
+        chosen = options or options_for(space, settings, parts, taught=teacher is not None, pretrained=pretrained)
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
         if isinstance(teacher, str) and teacher != DENSE:
             raise SpaceError(f"teacher='{teacher}': give a space, or '{DENSE}'")
@@ -180,10 +180,13 @@ class Fitting:
 
     def train(self, *, teacher: Space | None, checkpoint: Path | None, resume: bool) -> History:
         """Train the projectors, then all that trains; the space keeps the best weights, also when a run breaks off."""
-        space, options = self.space, self.options
         self.begin(teacher)
+        with side_of_teacher(self.space, teacher):
+            return self._train(self.examples(teacher), checkpoint, resume)
+
+    def _train(self, examples: Examples, checkpoint: Path | None, resume: bool) -> History:
+        space, options = self.space, self.options
         trains = any(branch.trains for side in self.sides for branch in space.part(side).branches)
-        examples = self.examples(teacher)
         first = History()
         if trains and options.projector_epochs:
             first = self._projectors_first(examples, checkpoint, resume)
@@ -195,7 +198,7 @@ class Fitting:
             history = self._run(towers, examples, options, watched, checkpoint, resume, first)
         finally:
             keep_trained(space)
-        self.finish(watched)
+        history.notes += self.finish(watched)
         return first.then(history)
 
     def begin(self, teacher: Space | None = None) -> None:
@@ -209,14 +212,15 @@ class Fitting:
             self._align()
             space.keep_start()
 
-    def finish(self, watched: Validation | None) -> None:
+    def finish(self, watched: Validation | None) -> list[str]:
         """Mark the space as trained, and learn on the held-out pairs what own words and BM25 count for beside it."""
         self.space.trained = True
-        self._weigh(watched)
+        return self._weigh(watched)
 
-    def _weigh(self, watched: Validation | None) -> None:
-        if watched is not None and self.held_out is not None:
-            set_weights(self.space, self.held_out, watched)
+    def _weigh(self, watched: Validation | None) -> list[str]:
+        if watched is None or self.held_out is None:
+            return []
+        return set_weights(self.space, self.held_out, watched)
 
     def _run(
         self,

@@ -229,7 +229,7 @@ class Space(Worded):
             train_encoders: sides whose pretrained encoders train too. Those that start from nothing always do; None
                 goes on with those that trained before.
             validation: share of the pairs (whole groups) to hold out, pairs of your own, or None. It stops training
-                early, chooses the weights kept, and teaches the fusion with BM25.
+                early, chooses the weights kept, and says how much own words and BM25 count.
             teacher: a space whose similarities are learnt from, alone (objective="distill", the default of sparse
                 spaces) or beside another objective (`teacher_weight`); "dense": linear projectors over the same
                 encoders, trained on the same pairs first. A sparse space starts from such maps too.

@@ -24,7 +24,9 @@ SHORT, UNKNOWN = 1.5, 0.2  # bytes a token below which, share of unknown tokens 
 HOLD_OUT = 10_000  # pairs that a share holds out at most: validation ranks them against each other every epoch
 
 
-def options_for(space: Space, settings: Mapping[str, Any], parts: Sequence[Pairs], *, taught: bool) -> TrainingOptions:
+def options_for(
+    space: Space, settings: Mapping[str, Any], parts: Sequence[Pairs], *, taught: bool, pretrained: bool
+) -> TrainingOptions:
     """The settings of a run, with the defaults that suit what is trained.
 
     Args:
@@ -32,9 +34,9 @@ def options_for(space: Space, settings: Mapping[str, Any], parts: Sequence[Pairs
         settings: those that the caller named.
         parts: the data sets.
         taught: a teacher is given.
+        pretrained: an encoder that came with weights trains.
     """
     branches = [branch for side in space.sides for branch in space.part(side).branches]
-    pretrained = any(branch.trains and not from_nothing(branch.encoder) for branch in branches)
     given = any("negatives" in pairs.table.column_names for pairs in parts)
     if not space.sparse:
         return (TrainingOptions.for_encoders if pretrained else TrainingOptions)(**settings)

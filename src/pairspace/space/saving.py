@@ -43,7 +43,7 @@ __all__ = ["load_space", "save_space"]
 CONFIG = "config.json"
 LEXICON = "lexicon"
 WEIGHTS = "projectors.safetensors"
-FORMAT, OLDEST = 3, 2  # written, and still read
+FORMAT, OLDEST = 4, 4  # written, and still read
 _ORIGIN = ("name_or_path", "prompt", "max_length", "precision")
 
 

@@ -138,7 +138,7 @@ class Side:
 
     @property
     def unit(self) -> bool:
-        """Its vectors have length one."""
+        """Its vectors have length one, own words beside them left out."""
         return all(branch.projector.unit for branch in self.branches)
 
     @property

@@ -1,4 +1,4 @@
-"""A dense space as the teacher of a sparse one: trained on the same features first, and what it hands on.
+"""A space as the teacher of a sparse one, and what it hands on.
 
     features --W, trained in seconds--> dense vectors --their similarities--> what the sparse vectors learn to repeat
                   |
@@ -10,15 +10,18 @@ heart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
-from pairspace.projectors import LinearProjector
+from pairspace.projectors import LexicalProjector, LinearProjector
 from pairspace.space.building import Plan, build_sides, start_where_related
 from pairspace.space.reading import PairData
 from pairspace.space.side import Branch, is_sparse
@@ -26,8 +29,9 @@ from pairspace.space.side import Branch, is_sparse
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["DENSE", "dense_teacher", "map_of", "take_sides", "taught_vectors"]
+__all__ = ["DENSE", "dense_teacher", "map_of", "side_of_teacher", "taught_vectors"]
 
+_log = logging.getLogger(__name__)
 DENSE = "dense"  # the teacher that is trained on the spot
 
 
@@ -110,20 +114,53 @@ def taught_vectors(teacher: Space, data: PairData, sides: tuple[str, str], *, pr
     return found[0], found[1]
 
 
-def take_sides(space: Space, teacher: Space | None) -> None:
-    """Let the sides that a teacher of the same terms knows be the teacher's own, which do not train.
+@contextmanager
+def side_of_teacher(space: Space, teacher: Space | None) -> Iterator[None]:
+    """Meanwhile let the one side that a teacher of the same terms knows be the teacher's own, which does not train.
 
-    So the other side, of another language or a picture, learns the teacher's very words.
+    So the other side, of another language or a picture, learns the teacher's very words. A teacher that knows both
+    sides only says how near they are, and both train.
     """
+    held: list[torch.nn.Parameter] = []
+    for ours, theirs in _same_words(space, teacher):
+        ours.load_state_dict(theirs.state_dict())
+        ours.keep = theirs.keep
+        held += [parameter for parameter in ours.parameters() if parameter.requires_grad]
+    if held and not space.trained:
+        space.keep_start()
+    for parameter in held:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
+
+
+def _same_words(space: Space, teacher: Space | None) -> list[tuple[LexicalProjector, LexicalProjector]]:
+    """The lexical projectors of the side that a teacher knows, with its own for them; none where they do not match."""
     if teacher is None or not teacher.sparse or teacher.lexicon.fingerprint != space.lexicon.fingerprint:
-        return
-    for side in set(space.sides) & set(teacher.sides):
-        for theirs, ours in zip(teacher.part(side).branches, space.part(side).branches, strict=False):
-            same = (theirs.encoder.fingerprint, theirs.layers) == (ours.encoder.fingerprint, ours.layers)
-            if same and theirs.projector.settings() | {"keep": None} == ours.projector.settings() | {"keep": None}:
-                ours.projector.load_state_dict(theirs.projector.state_dict())
-                ours.projector.requires_grad_(False)
-    space.keep_start()
+        return []
+    known = [side for side in space.sides if side in teacher.sides]
+    if len(known) == len(space.sides):
+        return []
+    elsewhere = {id(b.projector) for side in space.sides if side not in known for b in space.part(side).branches}
+    found: list[tuple[LexicalProjector, LexicalProjector]] = []
+    for side in known:
+        ours, theirs = space.part(side).branches, teacher.part(side).branches
+        found += [
+            (mine.projector, its.projector)
+            for mine, its in zip(ours, theirs, strict=False)
+            if isinstance(mine.projector, LexicalProjector)
+            and isinstance(its.projector, LexicalProjector)
+            and (mine.encoder.fingerprint, mine.layers) == (its.encoder.fingerprint, its.layers)
+            and mine.projector.head.shape == its.projector.head.shape
+            and id(mine.projector) not in elsewhere
+        ]
+        if len(found) < len(ours) or len(found) < len(theirs):
+            _log.warning("side '%s' learns beside its teacher: its encoder or projector is another", side)
+            return []
+    return found
 
 
 def map_of(teacher: Space | None, side: str, branch: Branch) -> LinearProjector | None:

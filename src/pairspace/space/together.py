@@ -92,7 +92,8 @@ def fit_together(
         raise SpaceError("projectors over frozen encoders are trained together; train encoders with `fit` before")
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
     check_sides(dense, parts)
-    options = TrainingOptions.for_words(**settings)
+    own: dict[str, Any] = {"sparsity": (0.0, 0.0), "temperature_rate": 1.0}
+    options = TrainingOptions.for_words(**(own | settings))
     parts, held_out, notes = hold_out(parts, validation, options.seed, dense.sides)
     runs = []
     for space in spaces:

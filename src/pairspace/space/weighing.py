@@ -21,13 +21,16 @@ __all__ = ["set_weights"]
 DEPTH = 100
 
 
-def set_weights(space: Space, held_out: Pairs, watched: Validation) -> None:
+def set_weights(space: Space, held_out: Pairs, watched: Validation) -> list[str]:
     """Set the scale of a space's own words, and its weight in the fusion with BM25 (None where items are no texts).
 
     Args:
         space: trained.
         held_out: the pairs.
         watched: the towers over their distinct items.
+
+    Returns:
+        Notes: how well terms and own words find together, where own words count.
     """
     sides = space.query_side, space.document_side
     items = [held_out.unique(side)[0] for side in sides]
@@ -37,6 +40,7 @@ def set_weights(space: Space, held_out: Pairs, watched: Validation) -> None:
     left, right = watched.codes[0][order], watched.codes[1][order]
     relevant = np.split(right, np.flatnonzero(np.diff(left)) + 1)
     ranking = top_k(queries, documents, depth, similarity="dot" if space.sparse else "cosine")
+    notes = []
     echoes = [space.part(side).echo for side in sides]
     if all(echo is not None for echo in echoes):
         counts = [own_counts(space.part(side), some) for side, some in zip(sides, items, strict=True)]
@@ -47,9 +51,13 @@ def set_weights(space: Space, held_out: Pairs, watched: Validation) -> None:
                 echo.scale.mul_(scale)
         both = [with_own_words(x, scale * y) for x, y in zip((queries, documents), own, strict=True)]
         ranking = top_k(both[0], both[1], depth, similarity="dot")
+        notes.append(
+            f"with own words beside the terms R@1 is {watched.score_of(*both).recall:.3f} on the held-out pairs"
+        )
     if not all(pa.types.is_large_string(one.type) for one in items):
         space.fusion_weight = None
-        return
+        return notes
     texts = [one.to_pylist() for one in items]
     lexical = Bm25(language=space.language).fit(texts[1]).search(texts[0], depth)
     space.fusion_weight = learn_weight(ranking, lexical, relevant)
+    return notes

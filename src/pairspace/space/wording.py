@@ -12,7 +12,6 @@ from pairspace.errors import SpaceError
 from pairspace.projectors import LexicalProjector
 from pairspace.space.reading import PairData
 from pairspace.space.side import Branch, Side
-from pairspace.space.teaching import take_sides
 from pairspace.space.words import Sample, begin_words, known_terms, own_counts, texts_of
 from pairspace.training import Expansion, OwnWords, TrainingOptions
 
@@ -58,12 +57,14 @@ def begin_on_pairs(
         if part.starting():
             pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
     begin_words(space, lexicon, sample=sample, pairs=pairs, teacher=teacher, progress=progress)
-    take_sides(space, teacher)
     _scale_own_words(space, [sample[side].counts for side in sides], (data.query[rows], data.document[rows]))
 
 
 def _scale_own_words(space: Space, counts: Sequence[Any], partners: Sequence[np.ndarray]) -> None:
-    """Let the own words of two partners bring `OWN` on average; held-out pairs say it better after training."""
+    """Let the own words of two partners bring `OWN` on average; held-out pairs say it better after training.
+
+    Where partners hardly share any, as in two languages, weights stay at BM25's at most.
+    """
     echoes = [space.part(side).echo for side in (space.query_side, space.document_side)]
     found = [echo.weigh(one) for echo, one in zip(echoes, counts, strict=True) if echo is not None and one is not None]
     if len(found) == len(echoes):
@@ -71,7 +72,7 @@ def _scale_own_words(space: Space, counts: Sequence[Any], partners: Sequence[np.
         mean = float(left.multiply(right).sum()) / max(1, left.shape[0])
         for echo in echoes:
             if echo is not None and mean > 0:
-                echo.scale.fill_((OWN / mean) ** 0.5)
+                echo.scale.fill_(min(1.0, (OWN / mean) ** 0.5))
 
 
 def keep_terms(space: Space, terms: Sequence[int]) -> None:

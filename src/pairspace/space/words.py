@@ -94,7 +94,8 @@ def give_terms(space: Space, lexicon: Lexicon) -> None:
     That is where pairs must say how encoders of different origin meet, or an encoder has its vocabulary still to learn.
     """
     branches = [branch for side in space.sides for branch in space.part(side).branches]
-    models = {None if branch.origin is None else model_of(branch.origin) for branch in branches}
+    reads = [branch.origin for branch in branches if not is_sparse(branch.encoder)]  # the others give terms themselves
+    models = {None if origin is None else model_of(origin) for origin in reads}
     if None in models or len(models) > 1:
         for side in space.sides:
             space.part(side).lexicon = lexicon

@@ -120,6 +120,7 @@ def check_effect(
         "teacher_weight": (not teacher or objective == "distill", "of a teacher beside another objective"),
         "teacher_within": (not teacher, "of a teacher space"),
         "teacher_temperature": (not teacher and not (scores and objective == "distill"), "of a teacher"),
+        "temperature_rate": (not options.learn_temperature, "of a temperature that is learnt, and this one is fixed"),
         "mixing": (sets < 2, "of several data sets, and there is one"),
         **dict.fromkeys(OF_WORDS, (not sparse, "of a sparse space, and this one is dense (projector='lexical')")),
     }

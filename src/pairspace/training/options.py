@@ -27,7 +27,7 @@ class TrainingOptions:
         warmup: share of all steps in which the rate rises linearly.
         temperature: its start; CLIP's is 0.07.
         learn_temperature: False keeps the start.
-        temperature_rate: of the temperature's rate to that of projectors.
+        temperature_rate: what the projectors' rate is multiplied by for the temperature, and a bias of the objective.
         patience: epochs without a better validation score after which training stops; None never stops early.
         seed: of the order of the pairs, of new weights and of dropout; equal seeds give equal weights on a CPU.
         objective: "infonce", "sigmoid", "margin", "distill" (needs a teacher or scores) or "margin-mse" (needs scores).
@@ -178,16 +178,22 @@ class TrainingOptions:
         """Options whose defaults suit sparse spaces of unit vectors.
 
         Args:
-            taught: by a dense space over frozen features: its similarities alone, of mixtures too, since it knows the
+            taught: by a teacher, over frozen features: its similarities alone, of mixtures too, since it knows the
                 right answer for any of them.
             **settings: fields.
         """
-        own: dict[str, object] = {"terms": (100, 100), "regulariser": "flops", "sparsity": (1.0, 1.0)}
+        own: dict[str, object] = {"terms": (100, 100)}
+        if settings.get("regulariser", "flops") == "flops":
+            own |= {"regulariser": "flops", "sparsity": (1.0, 1.0)}
         own |= {"batch_size": 1024, "epochs": 8, "learning_rate": 2e-3, "temperature_rate": 5.0}
         if taught:
             own |= {"objective": "distill", "teacher_temperature": 0.03, "teacher_within": True}
-            own |= {"mix": 0.5, "batch_size": 2048, "epochs": 16}
-        return cls(**(own | settings))  # type: ignore[arg-type]
+            if settings.get("objective", "distill") == "distill":
+                own |= {"mix": 0.5, "batch_size": 2048, "epochs": 16}
+        found: dict[str, Any] = own | settings
+        if "mix" not in settings and found["batch_size"] < 4:
+            found["mix"] = 0.0
+        return cls(**found)
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by name."""

@@ -43,7 +43,7 @@ class Validation:
 
     def score(self) -> Score:
         """R@1 and MRR@10 now: every pairing that occurs counts as right."""
-        return self._score(*self._evaluated())
+        return self.score_of(*self._evaluated())
 
     def record(self) -> dict[str, Any]:
         """The score, and what else tells how training goes, for the history.
@@ -51,7 +51,7 @@ class Validation:
         That is the two parts of a contrastive loss (Wang & Isola 2020), and of sparse vectors how many terms they have.
         """
         queries, documents = self._evaluated()
-        score = self._score(queries, documents)
+        score = self.score_of(queries, documents)
         found = {"validation_R@1": round(score.recall, 5), "validation_MRR@10": round(score.reciprocal_rank, 5)}
         if self.query.sparse:
             sizes = ("query_terms", queries), ("document_terms", documents)
@@ -73,7 +73,8 @@ class Validation:
             m.train(mode)
         return found
 
-    def _score(self, queries: Any, documents: Any) -> Score:
+    def score_of(self, queries: Any, documents: Any) -> Score:
+        """R@1 and MRR@10 of given vectors of the distinct queries and documents."""
         similarity, (left, right) = "dot" if self.query.sparse else "cosine", self._pairs
         there = _hits(top_k(queries, documents, DEPTH, similarity=similarity), left, documents.shape[0])
         back = _hits(top_k(documents, queries, DEPTH, similarity=similarity), right, queries.shape[0])
