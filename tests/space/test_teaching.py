@@ -113,9 +113,9 @@ def test_a_teacher_of_words_that_knows_one_side_teaches_another_language(plain_f
 
 def test_a_teacher_of_words_that_knows_both_sides_lets_both_train(two, shuffled):
     _, teacher = two()
-    teacher.fit(shuffled, **HOW)
+    teacher.fit(shuffled, **HOW | {"validation": None})
     _, words = two()
-    words.fit(shuffled, teacher=teacher, **HOW | {"terms": (3, 3)})
+    words.fit(shuffled, teacher=teacher, **HOW | {"terms": (3, 3), "validation": None})
     assert words.lexicon.fingerprint == teacher.lexicon.fingerprint
     for side in words.sides:
         branch = words.part(side).branches[0]
