@@ -54,6 +54,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space 
         PLAIN,
         ALONE | {"sparsity": (0, 0), "expansion": "words"},
     ),
+    "features, 100 terms, no teacher, sparsity 0, half by own words": (
+        PLAIN,
+        ALONE | {"sparsity": (0, 0), "expansion": "texts", "expansion_rate": 0.5},
+    ),
 }
 DIRECTIONS = ("title -> body", "body -> title")
 

@@ -7,6 +7,7 @@ import pytest
 
 from pairspace.errors import IndexingError
 from pairspace.index import Index
+from pairspace.index.hybrid import fusion_weights
 
 
 def test_every_kind_of_space_is_indexed_and_searched(fitted_space, shuffled, space_kind, tmp_path):
@@ -36,3 +37,10 @@ def test_an_index_is_of_the_weights_it_was_made_with(new_space, shuffled, tmp_pa
     with Index.open(tmp_path / "index") as index:
         [hit] = index.search("play chess", k=1)
         assert hit.id == "one" and np.isfinite(hit.score)
+
+
+def test_a_space_that_trusts_itself_alone_lets_others_be_heard():
+    weights = fusion_weights([1.0, 0.7, 0.5])
+    total = 9 + 7 / 3 + 1
+    assert weights == pytest.approx([9 / total, 7 / 3 / total, 1 / total])
+    assert fusion_weights([0.7, None]) is None

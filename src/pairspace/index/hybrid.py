@@ -20,7 +20,7 @@ from pairspace.neighbours.topk import Ranking
 __all__ = ["DEPTH", "fuse", "fusion_weights"]
 
 DEPTH = 100  # candidates taken from each list
-_LEAST = 1e-6
+_LEAST = 0.1  # weight that BM25 keeps beside any space: one that holds BM25 itself is no reason to hear no other space
 
 
 def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
@@ -32,7 +32,7 @@ def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
     if any(weight is None for weight in learnt):
         return None
     odds = [weight / max(1 - weight, _LEAST) for weight in learnt if weight is not None]
-    return [one / max(sum(odds), _LEAST) for one in odds]
+    return [one / max(sum(odds), 1e-6) for one in odds]
 
 
 def fuse(found: Sequence[list[list[Found]]], k: int, weights: Sequence[float] | None) -> list[list[Found]]:
