@@ -31,7 +31,8 @@ def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
     """
     if any(weight is None for weight in learnt):
         return None
-    odds = [weight / max(1 - weight, _LEAST) for weight in learnt if weight is not None]
+    capped = [min(weight, 1 - _LEAST) for weight in learnt if weight is not None]
+    odds = [weight / (1 - weight) for weight in capped]
     return [one / max(sum(odds), 1e-6) for one in odds]
 
 
