@@ -1,10 +1,9 @@
 """Search by weighted words: how fast and how right the engines of an index are, against exact products.
 
-    python -m benchmarks.sparse_search [--queries 2000] [--terms 100]
+    python -m benchmarks.sparse_search [--queries 2000] [--setting "features, 100 terms"] [--spaces spaces]
 
 The pairs of `benchmarks.ladder`: documents are all descriptions and the titles of the training pairs (some 53,000),
-queries are titles of the test pairs, both as the anchored vocabulary describes them before any training. Vectors are
-given, so the encoder's time is not counted; queries are asked one at a time through `Index.search`, payloads and all.
+queries are titles of the test pairs, as a space of `benchmarks.sparse` describes them. Vectors are given, so the encoder's time is not counted; queries are asked one at a time through `Index.search`, payloads and all.
 The exact products are SciPy's. Goal: 1,500 queries a second at recall@10 of .99.
 """
 
@@ -16,23 +15,19 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+from benchmarks.hybrid import space_of
 from benchmarks.ladder import BOTH
 from benchmarks.peer import read
 from benchmarks.search import recall, timed
 from scipy import sparse
 
 import pairspace as ps
-from pairspace.encoders.lexicon import Lexicon
 from pairspace.neighbours import top_k
 
 
-def vectors(train: ps.Pairs, test: ps.Pairs, queries: int, terms: int):
+def vectors(name: str, train: ps.Pairs, test: ps.Pairs, queries: int, folder: Path):
     """The space, documents and queries, CSR."""
-    lexicon = Lexicon.from_texts(pa.concat_arrays([train.unique(side)[0] for side in BOTH]))
-    space = ps.Space.create(BOTH, projector="lexical", lexicon=lexicon, echo=False)
-    for side in BOTH:
-        space.part(side).branches[0].projector.keep = terms
+    space = space_of(name, train, folder)
     asked, given = (space.encode(test.unique(side)[0], side=side, progress=False) for side in BOTH)
     more = [space.encode(train.unique(side)[0], side=side, progress=False) for side in BOTH]
     return space, sparse.vstack([given, *more], format="csr"), asked[:queries]
@@ -41,9 +36,10 @@ def vectors(train: ps.Pairs, test: ps.Pairs, queries: int, terms: int):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=2000)
-    parser.add_argument("--terms", type=int, default=100)
+    parser.add_argument("--setting", default="features, 100 terms")
+    parser.add_argument("--spaces", type=Path, default=Path("spaces"))
     options = parser.parse_args()
-    space, documents, queries = vectors(*read(24_000, 6_000), options.queries, options.terms)
+    space, documents, queries = vectors(options.setting, *read(24_000, 6_000), options.queries, options.spaces)
     print(f"{documents.shape[0]:,} documents, {documents.nnz / documents.shape[0]:.1f} terms each")
     truth = top_k(queries, documents, 10, similarity="dot").indices
     asked = [queries[[row]] for row in range(queries.shape[0])]
