@@ -3,7 +3,8 @@
     python -m benchmarks.sparse_search [--queries 2000] [--setting "features, 100 terms"] [--spaces spaces]
 
 The pairs of `benchmarks.ladder`: documents are all descriptions and the titles of the training pairs (some 53,000),
-queries are titles of the test pairs, as a space of `benchmarks.sparse` describes them. Vectors are given, so the encoder's time is not counted; queries are asked one at a time through `Index.search`, payloads and all.
+queries are titles of the test pairs, as a space of `benchmarks.sparse` describes them. Vectors are given, so the
+encoder's time is not counted; queries are asked one at a time through `Index.search`, payloads and all.
 The exact products are SciPy's. Goal: 1,500 queries a second at recall@10 of .99.
 """
 
