@@ -41,6 +41,6 @@ def test_an_index_is_of_the_weights_it_was_made_with(new_space, shuffled, tmp_pa
 
 def test_a_space_that_trusts_itself_alone_lets_others_be_heard():
     weights = fusion_weights([1.0, 0.7, 0.5])
-    total = 9 + 7 / 3 + 1
-    assert weights == pytest.approx([9 / total, 7 / 3 / total, 1 / total])
+    total = 3 + 7 / 3 + 1
+    assert weights == pytest.approx([3 / total, 7 / 3 / total, 1 / total])
     assert fusion_weights([0.7, None]) is None

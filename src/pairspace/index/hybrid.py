@@ -20,18 +20,18 @@ from pairspace.neighbours.topk import Ranking
 __all__ = ["DEPTH", "fuse", "fusion_weights"]
 
 DEPTH = 100  # candidates taken from each list
-_LEAST = 0.1  # weight that BM25 keeps beside any space: one that holds BM25 itself is no reason to hear no other space
+_MOST = 0.75  # weight of a space beside BM25: one that holds own words itself trusts BM25 no more, but others may help
 
 
 def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
     """The weight of each list, from those that spaces have learnt beside BM25; None where one has learnt none.
 
     Args:
-        learnt: a space's weight in [0, 1] beside BM25; BM25's own is 1/2.
+        learnt: a space's weight in [0, 1] beside BM25, at most `_MOST` of which is taken; BM25's own is 1/2.
     """
     if any(weight is None for weight in learnt):
         return None
-    capped = [min(weight, 1 - _LEAST) for weight in learnt if weight is not None]
+    capped = [min(weight, _MOST) for weight in learnt if weight is not None]
     odds = [weight / (1 - weight) for weight in capped]
     return [one / max(sum(odds), 1e-6) for one in odds]
 
