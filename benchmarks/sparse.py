@@ -35,6 +35,12 @@ def taught(terms: int, **more: Any) -> dict[str, Any]:
 
 
 ALONE: dict[str, Any] = {"terms": (100, 100)}
+NO_FLOPS: dict[str, Any] = {"sparsity": (0, 0)}
+CONTROL: dict[str, dict[str, Any]] = {
+    "texts": {"expansion": "texts"},
+    "words": {"expansion": "words"},
+    "texts, half of them": {"expansion": "texts", "expansion_rate": 0.5},
+}
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space is made, how it is trained
     "dense": ({}, {}),
     **{f"features, {terms} terms": (PLAIN, taught(terms)) for terms in (32, 64, 100, 300)},
@@ -46,18 +52,15 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space 
     "features, 100 terms, of all words": (PLAIN | {"most": 30_000}, taught(100)),
     "features, 100 terms, no teacher": (PLAIN, ALONE),
     "features, 100 terms, no teacher, sparsity 0": (PLAIN, ALONE | {"sparsity": (0, 0)}),
-    "features, 100 terms, no teacher, sparsity 0, expansion by texts": (
-        PLAIN,
-        ALONE | {"sparsity": (0, 0), "expansion": "texts"},
-    ),
-    "features, 100 terms, no teacher, sparsity 0, expansion by words": (
-        PLAIN,
-        ALONE | {"sparsity": (0, 0), "expansion": "words"},
-    ),
-    "features, 100 terms, no teacher, sparsity 0, half by own words": (
-        PLAIN,
-        ALONE | {"sparsity": (0, 0), "expansion": "texts", "expansion_rate": 0.5},
-    ),
+    **{
+        f"features, 100 terms, no teacher, sparsity 0, expansion by {name}": (PLAIN, ALONE | NO_FLOPS | control)
+        for name, control in CONTROL.items()
+    },
+    "free head, 100 terms, sparsity 0": (PLAIN | {"head": "free"}, ALONE | NO_FLOPS),
+    **{
+        f"free head, 100 terms, sparsity 0, expansion by {name}": (PLAIN | {"head": "free"}, ALONE | NO_FLOPS | control)
+        for name, control in CONTROL.items()
+    },
 }
 DIRECTIONS = ("title -> body", "body -> title")
 
