@@ -34,9 +34,9 @@ from pairspace.index.lock import Lock
 
 __all__ = ["SeismicEngine"]
 
-_CUT, _HEAP = 8, 0.9  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
-_KEPT, _FEWEST = 0.5, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
-_CENTROIDS, _ENERGY = 0.05, 0.3
+_CUT, _HEAP = 8, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
+_KEPT, _FEWEST = 0.25, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
+_CENTROIDS, _ENERGY = 0.15, 0.5
 _FIELDS, _TERMS = "fields.json", "terms.npy"
 
 

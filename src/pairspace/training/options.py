@@ -185,7 +185,7 @@ class TrainingOptions:
         own: dict[str, object] = {"terms": (100, 100)}
         if settings.get("regulariser", "flops") == "flops":
             own |= {"regulariser": "flops", "sparsity": (1.0, 1.0)}
-        own |= {"batch_size": 1024, "epochs": 8, "learning_rate": 2e-3, "temperature_rate": 5.0}
+        own |= {"batch_size": 1024, "epochs": 8, "learning_rate": 2e-3, "temperature_rate": 5.0, "patience": None}
         if taught:
             own |= {"objective": "distill", "teacher_temperature": 0.03, "teacher_within": True}
             if settings.get("objective", "distill") == "distill":
