@@ -45,6 +45,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space 
     "dense": ({}, {}),
     **{f"features, {terms} terms": (PLAIN, taught(terms)) for terms in (32, 64, 100, 300)},
     **{f"features, {terms} terms, sparsity 0": (PLAIN, taught(terms, sparsity=(0, 0))) for terms in (100, 300)},
+    "features, 100 terms, sparsity 0.4": (PLAIN, taught(100, sparsity=(0.4, 0.4))),
     "own words and 65 terms": (OWN, taught(65)),
     "features, 100 terms, teacher of pairs only": (PLAIN, taught(100, teacher_within=False)),
     "features, 100 terms, no mixtures": (PLAIN, taught(100, mix=0.0, batch_size=1024, epochs=8)),
