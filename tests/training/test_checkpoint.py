@@ -71,7 +71,7 @@ def test_a_resumed_run_still_knows_how_long_nothing_got_better(planted, tmp_path
     from pairspace.training.validation import Score, Validation
 
     scores = iter([0.5, 0.1, 0.1, 0.1, 0.1])
-    monkeypatch.setattr(Validation, "_score", lambda self, *vectors: Score(0.0, next(scores)))
+    monkeypatch.setattr(Validation, "score_of", lambda self, *vectors: Score(0.0, next(scores)))
     with pytest.raises(Stop):
         planted().train(options={"patience": 3}, checkpoint=tmp_path, after_epoch=stop_after(2))
     history = planted().train(options={"patience": 3}, checkpoint=tmp_path, resume=True)

@@ -52,7 +52,7 @@ def test_projectors_hold_the_best_weights_and_training_stops_when_patience_is_ou
         seen.append(problem.weights())
         return Score(0.0, next(scores))
 
-    monkeypatch.setattr(Validation, "_score", score)
+    monkeypatch.setattr(Validation, "score_of", score)
     history = problem.train(options={"epochs": 20, "patience": 3})
     assert [r["epoch"] for r in history.records] == [0, 1, 2, 3, 4, 5]
     assert history.best_epoch == 2
@@ -66,7 +66,7 @@ def test_where_training_only_harms_the_start_is_kept(planted, monkeypatch):
     problem = planted()
     scores = iter([0.9] + [0.1] * 9)
     start = problem.weights()
-    monkeypatch.setattr(Validation, "_score", lambda self, *vectors: Score(0.0, next(scores)))
+    monkeypatch.setattr(Validation, "score_of", lambda self, *vectors: Score(0.0, next(scores)))
     history = problem.train(options={"patience": 2})
     assert history.best_epoch == 0
     assert all(torch.equal(problem.weights()[name], value) for name, value in start.items())
