@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.ladder import BOTH
 from benchmarks.peer import read
-from benchmarks.sparse import SETTINGS, path_of
+from benchmarks.sparse import new_space, path_of
 
 import pairspace as ps
 from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
@@ -37,8 +36,7 @@ def space_of(name: str, train: ps.Pairs, folder: Path) -> ps.Space:
     path = path_of(name, folder)
     if path.exists():
         return ps.Space.from_pretrained(path)
-    kind, options = SETTINGS[name]
-    space = ps.Space.create(BOTH, **({"encoder": "minilm"} | kind))
+    space, options = new_space(name, train)
     space.fit(train, progress=False, **options)
     space.save_pretrained(path)
     return space

@@ -70,13 +70,18 @@ def path_of(name: str, folder: Path) -> Path:
     return folder / name.replace(",", "").replace(" ", "-")
 
 
-def run(name: str, train: ps.Pairs, test: ps.Pairs, folder: Path) -> dict[str, Any]:
+def new_space(name: str, train: ps.Pairs) -> tuple[ps.Space, dict[str, Any]]:
+    """A setting's space, untrained, and how it is trained."""
     kind, options = SETTINGS[name]
     kind = dict(kind)
     if most := kind.pop("most", None):
         texts = pa.concat_arrays([train.unique(side)[0] for side in BOTH])
         kind["lexicon"] = Lexicon.from_texts(texts, most=most)
-    space = ps.Space.create(BOTH, **({"encoder": "minilm"} | kind))
+    return ps.Space.create(BOTH, **({"encoder": "minilm"} | kind)), options
+
+
+def run(name: str, train: ps.Pairs, test: ps.Pairs, folder: Path) -> dict[str, Any]:
+    space, options = new_space(name, train)
     for side in BOTH:  # encoded before the clock starts
         space.features(train.unique(side)[0], side, progress=False)
     began = time.perf_counter()
