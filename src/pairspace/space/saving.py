@@ -27,7 +27,8 @@ from pairspace.data.files import atomic_folder
 from pairspace.encoders import load_encoder
 from pairspace.encoders.layout import PICKLES
 from pairspace.encoders.lexicon import Lexicon
-from pairspace.encoders.load import BUNDLED, is_here
+from pairspace.encoders.load import is_here
+from pairspace.encoders.packages import PACKAGED
 from pairspace.errors import PairspaceError, SpaceError
 from pairspace.features import FeatureCache
 from pairspace.projectors import Echo, Projector, create_projector
@@ -141,7 +142,7 @@ class _Sides:
     def _origin(self, encoder: Any) -> dict[str, Any] | None:
         """What makes the encoder again that a trained one came from."""
         settings: dict[str, Any] = {name: encoder.settings().get(name) for name in _ORIGIN}
-        return None if self.portable and settings["name_or_path"] not in BUNDLED else settings
+        return None if self.portable and settings["name_or_path"] not in PACKAGED else settings
 
 
 def _keep_origins(space: Space, path: Path) -> None:

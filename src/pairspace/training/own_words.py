@@ -7,10 +7,13 @@ the text holds itself: these are learnt first, and what is added to them keeps t
     words:  each other term of each text is kept with probability 1 - p     (word-level)
 
 p falls from 1 to 0 over the first 95 % of training, or stays at a fixed rate. Items that are no texts are never masked.
+Of two sides of texts one is masked in a batch, drawn by chance: the other then learns to say the words that its
+partners hold. Were both masked, nothing would be learnt about terms that a text does not hold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,7 +21,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-__all__ = ["Expansion", "OwnWords"]
+__all__ = ["Expansion", "OwnWords", "draw_masks"]
 
 _FALLS = 0.95  # share of training after which nothing is masked
 
@@ -55,6 +58,14 @@ class Expansion:
         if not self.masks or self.level == "texts":
             return own if self.masks else None
         return own | (torch.rand(own.shape, device=own.device) >= self.probability)
+
+
+def draw_masks(sides: Sequence[Expansion], rng: np.random.Generator) -> None:
+    """Decide for a batch which of the controlled sides is masked, and how."""
+    for side in sides:
+        side.masks = False
+    if sides:
+        sides[int(rng.integers(len(sides)))].draw(rng)
 
 
 class OwnWords:

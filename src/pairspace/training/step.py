@@ -24,6 +24,7 @@ from torch import Tensor
 from pairspace.objectives import Batch, Objective, mix_partners
 from pairspace.training.examples import Examples
 from pairspace.training.options import TrainingOptions
+from pairspace.training.own_words import draw_masks
 from pairspace.training.processes import Processes
 from pairspace.training.towers import Mix, Tower
 
@@ -66,9 +67,8 @@ class Step:
             rows: which pairs.
             rng: for the mixing of features and the masks of own words.
         """
-        for tower in self.towers:
-            if tower.words is not None:
-                tower.words.expansion.draw(rng)
+        controlled = [tower.words.expansion for tower in self.towers if tower.words is not None]
+        draw_masks(controlled, rng)
         share, partners = 1.0, None
         if self.options.mix:
             share, partner = mix_partners(len(rows), rng, self.options.mix)
