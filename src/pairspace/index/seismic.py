@@ -38,15 +38,14 @@ _CUT, _HEAP = 5, 1.0  # of a query the heaviest terms that lists are looked up f
 _KEPT, _FEWEST = 0.25, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
 _CENTROIDS, _ENERGY = 0.15, 0.5
 _NEAR = 10  # neighbours of what was found that are looked at besides
-_FIELDS, _TERMS, _KEYS = "fields.json", "terms.npy", "keys.npy"
+_FIELDS, _TERMS, _KEYS, _VECTORS = "fields.json", "terms.npy", "keys.npy", "vectors.bin"
 
 
 class _Quick(NamedTuple):
-    """A field's files, loaded: Seismic numbers terms and points, and takes and gives these numbers as texts."""
+    """A field's files, loaded: Seismic knows terms and points by numbers of its own."""
 
     index: Any
     terms: np.ndarray  # ids of the terms that occur, rising
-    names: np.ndarray  # "0", "1", ... of as many
     keys: list[UUID]
 
 
@@ -112,26 +111,20 @@ class SeismicEngine(EdgeEngine):
         rows = [(key, vector) for batch in self.vectors(field) for key, vector in batch if len(vector.ids)]
         if not rows:
             return False
-        ids = np.concatenate([vector.ids for _, vector in rows])
-        terms, columns = np.unique(ids, return_inverse=True)
-        starts = np.cumsum([0, *(len(vector.ids) for _, vector in rows)])
-        weights = np.concatenate([vector.weights for _, vector in rows]).astype(np.float32)
-        owner = np.repeat(np.arange(len(rows)), np.diff(starts))
-        order = np.lexsort((columns, owner))  # terms rise within a row
-        package = _package()
+        terms = np.unique(np.concatenate([vector.ids for _, vector in rows]))
         folder.mkdir()
+        _write(folder / _VECTORS, [vector for _, vector in rows], terms)
+        total = sum(len(vector.ids) for _, vector in rows)
         with _quiet():
-            data = package.SeismicDataset(dim=len(terms))
-            names = [str(row) for row in range(len(rows))]
-            data.add_documents_by_id(names, columns[order].astype(np.int64), weights[order], starts)
-            index = package.SeismicIndex.build_from_dataset(
-                data,
-                n_postings=max(_FEWEST, int(_KEPT * len(ids) / len(terms))),
+            index = _kind(terms).build(
+                str(folder / _VECTORS),
+                n_postings=max(_FEWEST, int(_KEPT * total / len(terms))),
                 centroid_fraction=_CENTROIDS,
                 summary_energy=_ENERGY,
             )
             index.build_knn(_NEAR)
             index.save(str(folder / "postings"))
+        (folder / _VECTORS).unlink()
         np.save(folder / _TERMS, terms)
         np.save(folder / _KEYS, np.frombuffer(b"".join(key.bytes for key, _ in rows), np.uint8).reshape(-1, 16))
         return True
@@ -143,11 +136,10 @@ class SeismicEngine(EdgeEngine):
         found = {}
         for field, name in json.loads((self._folder / _FIELDS).read_text(encoding="utf-8")).items():
             folder = self._folder / name
-            with _quiet():
-                index = _package().SeismicIndex.load(str(folder / "postings.index.seismic"))
             terms = np.load(folder / _TERMS)
-            names = np.arange(len(terms)).astype(_package().get_seismic_string())
-            found[field] = _Quick(index, terms, names, [UUID(bytes=row.tobytes()) for row in np.load(folder / _KEYS)])
+            with _quiet():
+                index = _kind(terms).load(str(next(folder.glob("postings*"))))  # with an ending, in some versions
+            found[field] = _Quick(index, terms, [UUID(bytes=key.tobytes()) for key in np.load(folder / _KEYS)])
         return found
 
     def _forget(self) -> None:
@@ -160,14 +152,36 @@ class SeismicEngine(EdgeEngine):
 
 def _ask(quick: _Quick, query: Sparse, k: int) -> list[tuple[UUID, float]]:
     """Keys and scores of about the k best."""
-    place = np.searchsorted(quick.terms, query.ids)
-    place[place == len(quick.terms)] = 0
-    known = quick.terms[place] == query.ids
-    if not known.any():
+    numbers, known = _numbers(quick.terms, query.ids)
+    if not len(numbers):
         return []
     weights = query.weights[known].astype(np.float32)
-    found = quick.index.search("", quick.names[place[known]], weights, k, _CUT, _HEAP, _NEAR)
-    return [(quick.keys[int(row)], score) for _, score, row in found]
+    found = quick.index.search(numbers, weights, k, _CUT, _HEAP, _NEAR, True)
+    return [(quick.keys[row], score) for score, row in found]
+
+
+def _numbers(terms: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Seismic's numbers of those ids that are among the terms, int32, and which these are."""
+    place = np.searchsorted(terms, ids)
+    place[place == len(terms)] = 0
+    known = terms[place] == ids
+    return place[known].astype(np.int32), known
+
+
+def _write(path: Path, vectors: Sequence[Sparse], terms: np.ndarray) -> None:
+    """Vectors in Seismic's own form: how many, and of each how many terms, their numbers and their weights."""
+    with path.open("wb") as file:
+        file.write(np.uint32(len(vectors)).tobytes())
+        for vector in vectors:
+            order = np.argsort(vector.ids)
+            numbers = np.searchsorted(terms, vector.ids[order]).astype(np.uint32)
+            file.write(np.uint32(len(numbers)).tobytes() + numbers.tobytes())
+            file.write(vector.weights[order].astype(np.float32).tobytes())
+
+
+def _kind(terms: np.ndarray) -> Any:
+    """The index for so many terms: numbers of two bytes, where they are enough, are searched faster."""
+    return _package().SeismicIndexRaw if len(terms) <= 1 << 16 else _package().SeismicIndexRawLV
 
 
 def _package() -> Any:

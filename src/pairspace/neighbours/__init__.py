@@ -1,6 +1,7 @@
 """Neighbours: exact top-k, similarities, BM25 and the fusion of rankings. Arrays in, arrays out."""
 
 from pairspace.neighbours.bm25 import TERM_IDS, Bm25, term_id
+from pairspace.neighbours.both_ways import BothWays
 from pairspace.neighbours.fusion import learn_scale, learn_weight, reciprocal_rank_fusion, zscore_fusion
 from pairspace.neighbours.pruning import prune
 from pairspace.neighbours.similarity import Similarity, normalise, similarity_matrix
@@ -12,6 +13,7 @@ __all__ = [
     "STOPWORDS",
     "TERM_IDS",
     "Bm25",
+    "BothWays",
     "Ranking",
     "Similarity",
     "Words",

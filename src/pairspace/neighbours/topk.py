@@ -19,7 +19,7 @@ from scipy import sparse
 from pairspace.errors import FeatureError, PairspaceError, ShapeError
 from pairspace.neighbours.similarity import check_shapes, check_similarity, normalise
 
-__all__ = ["Ranking", "top_k"]
+__all__ = ["Best", "Ranking", "dense_rows", "top_k"]
 
 _CHUNK = 1024  # queries a block of scores
 _BLOCK = 16_384  # documents a block of scores: 64 MiB of float32 with the chunk above
@@ -77,18 +77,18 @@ def top_k(
         return _sparse_top_k(queries, documents, k, similarity, owners, chunk)
     where = torch.device(device) if device is not None else _device(queries)
     unit = similarity == "cosine"
-    best = _Best(queries.shape[0], k, where)
-    asked = _dense(queries, slice(None), unit, where) if _device(queries) == where else None
+    best = Best(queries.shape[0], k, where)
+    asked = dense_rows(queries, slice(None), unit, where) if _device(queries) == where else None
     for start, stop in _document_blocks(documents.shape[0], owners):
-        block = _dense(documents, slice(start, stop), unit, where).T
+        block = dense_rows(documents, slice(start, stop), unit, where).T
         for first in range(0, queries.shape[0], chunk):
             rows = slice(first, min(first + chunk, queries.shape[0]))
-            chosen = asked[rows] if asked is not None else _dense(queries, rows, unit, where)
+            chosen = asked[rows] if asked is not None else dense_rows(queries, rows, unit, where)
             best.update(rows, *_owned(chosen @ block, start, stop, owners))
     return best.ranking()
 
 
-class _Best:
+class Best:
     """The best k of each query among the blocks seen so far, as keys that sort by score, then by lower index."""
 
     def __init__(self, queries: int, k: int, device: torch.device) -> None:
@@ -101,10 +101,30 @@ class _Best:
         keys = torch.cat([self.keys[rows], _keys(scores, columns + start)], 1)
         self.keys[rows] = torch.topk(keys, self.k, dim=1).values
 
+    def last(self, rows: slice) -> torch.Tensor:
+        """The score of the k-th best of these rows so far, float32; -inf where there are fewer."""
+        return _score_of(self.keys[rows, -1])
+
+    def add(self, rows: torch.Tensor, scores: torch.Tensor, indices: torch.Tensor) -> None:
+        """Merge single entries.
+
+        Args:
+            rows: int64 (entries,), whose they are, in any order.
+            scores: float32 (entries,).
+            indices: int64 (entries,), the documents.
+        """
+        order = rows.argsort(stable=True)
+        owners, counts = torch.unique_consecutive(rows[order], return_counts=True)
+        ends = counts.cumsum(0)
+        place = torch.arange(len(rows), device=rows.device) - (ends - counts).repeat_interleave(counts)
+        line = torch.arange(len(owners), device=rows.device).repeat_interleave(counts)
+        keys = torch.full((len(owners), int(counts.max())), _NOTHING, dtype=torch.int64, device=rows.device)
+        keys[line, place] = _keys(scores, indices)[order]
+        self.keys[owners] = torch.topk(torch.cat([self.keys[owners], keys], 1), self.k, dim=1).values
+
     def ranking(self) -> Ranking:
         """The result, checked for NaN (which sorts above every number, so it cannot hide)."""
-        bits = (self.keys >> 32).to(torch.int32)
-        scores = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(torch.float32)
+        scores = _score_of(self.keys)
         bad = torch.isnan(scores).any(1)
         if bool(bad.any()):
             row = int(bad.nonzero()[0])
@@ -118,6 +138,11 @@ def _keys(scores: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     scores = torch.where(torch.isnan(scores), torch.nan, scores + 0.0)  # one NaN, above all; -0 becomes 0
     bits = scores.view(torch.int32)
     return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64) << 32) | (0xFFFFFFFF - indices)
+
+
+def _score_of(keys: torch.Tensor) -> torch.Tensor:
+    bits = (keys >> 32).to(torch.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(torch.float32)
 
 
 def _block_top_k(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,7 +170,7 @@ def _sparse_top_k(
     shape = (documents.shape[0], len(terms))
     by_term = sparse.csr_array((documents.data, columns.astype(np.int32), documents.indptr), shape=shape).T.tocsr()
     queries = _known_columns(queries, terms)
-    best = _Best(queries.shape[0], k, torch.device("cpu"))
+    best = Best(queries.shape[0], k, torch.device("cpu"))
     rows_a_block = max(1, min(chunk, _CELLS // max(1, documents.shape[0])))
     for first in range(0, queries.shape[0], rows_a_block):
         rows = slice(first, min(first + rows_a_block, queries.shape[0]))
@@ -195,7 +220,8 @@ def _device(x: Any) -> torch.device:
     return x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
 
 
-def _dense(x: Any, rows: slice, unit: bool, device: torch.device) -> torch.Tensor:
+def dense_rows(x: Any, rows: slice, unit: bool, device: torch.device) -> torch.Tensor:
+    """Some rows as float32 on a device, of length one if `unit`."""
     part = x[rows]
     if not isinstance(part, torch.Tensor):
         part = np.ascontiguousarray(part, dtype=np.float32)
