@@ -39,6 +39,19 @@ def test_equals_the_plain_head_with_all_gradients(inputs, monkeypatch, piece):
         torch.testing.assert_close(one, other)
 
 
+def test_trains_under_autocast_to_bf16(inputs):
+    hidden, mask, head, bias = (one.detach().float() for one in inputs)
+    grads = []
+    for half in (True, False):
+        parts = [one.clone().requires_grad_() for one in (hidden, head, bias)]
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            states = parts[0].bfloat16() if half else parts[0]
+            max_pool_head(states, mask, *parts[1:]).float().sum().backward()
+        grads.append([one.grad for one in parts])
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, atol=0.2, rtol=0.1)
+
+
 def test_never_holds_all_scores(largest, monkeypatch):
     monkeypatch.setattr(module, "PIECE", 1 << 12)
     hidden = torch.randn(8, 64, 16, requires_grad=True)

@@ -111,3 +111,53 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "seismic", None)
     with pytest.raises(IndexingError, match=r"pairspace\[seismic\]"):
         Index.create(tmp_path / "a", Words(), engine="seismic")
+
+
+@pytest.mark.parametrize("count", [1, 5, 11])
+def test_few_items_are_found_as_by_exact_products(vectors, tmp_path, count):
+    few = vectors[:count]
+    with Index.create(tmp_path / "few", Words(), engine="seismic") as index:
+        index.add([str(i) for i in range(count)], vectors=few)
+        index.optimise()
+        assert index._engine._quick
+        for row in range(count):
+            assert index.search(few[[row]], k=5)[0][0].id == str(row)
+
+
+def test_items_that_share_no_term_are_not_found(vectors, tmp_path):
+    alone = sparse.csr_array(([1.0], [3], [0, 1]), shape=(1, Words.dimension), dtype=np.float32)
+    empty = sparse.csr_array((1, Words.dimension), dtype=np.float32)
+    with Index.create(tmp_path / "some", Words(), engine="seismic") as index:
+        index.add([str(i) for i in range(300)], vectors=vectors[:300])
+        index.add(["alone", "empty"], vectors=sparse.vstack([alone, empty], format="csr"))
+        index.optimise()
+        assert [hit.id for hit in index.search(alone, k=10)[0]] == ["alone"]
+        found = {hit.id for hits in index.search(vectors[:300], k=100) for hit in hits}
+        assert "empty" not in found and len(found) == 300
+
+
+@pytest.mark.parametrize("name", ["fields.json", "0/terms.npy", "0/keys.npy"])
+def test_damaged_files_are_left_aside_and_made_again(index, vectors, tmp_path, name, caplog):
+    index.optimise()
+    index.close()
+    path = tmp_path / "index" / "engine.seismic" / name
+    path.write_bytes(path.read_bytes()[:20])
+    with Index.open(tmp_path / "index", Words()) as again:
+        assert not again._engine._quick and "until the next optimise" in caplog.text
+        assert again.search(vectors[[4]], k=1)[0][0].id == "4"
+        again.optimise()
+        assert again._engine._quick
+
+
+def test_more_terms_than_two_bytes_number(tmp_path):
+    rng = np.random.default_rng(0)
+    count, width = 4000, 30
+    columns = np.sort(np.stack([rng.choice(200_000, width, replace=False) for _ in range(count)]), 1)
+    weights = rng.random(columns.size).astype(np.float32) + 0.1
+    many = sparse.csr_array((weights, columns.ravel(), np.arange(0, columns.size + 1, width)), (count, Words.dimension))
+    assert len(np.unique(columns)) > 1 << 16
+    with Index.create(tmp_path / "many", Words(), engine="seismic") as index:
+        index.add([str(i) for i in range(count)], vectors=many)
+        index.optimise()
+        found = [hits[0].id for hits in index.search(many[::50], k=1)]
+    assert found == [str(row) for row in range(0, count, 50)]

@@ -44,3 +44,9 @@ def test_a_space_that_trusts_itself_alone_lets_others_be_heard():
     total = 3 + 7 / 3 + 1
     assert weights == pytest.approx([3 / total, 7 / 3 / total, 1 / total])
     assert fusion_weights([0.7, None]) is None
+
+
+def test_a_space_and_bm25_alone_count_as_was_learnt():
+    assert fusion_weights([0.8, 0.5]) == pytest.approx([0.8, 0.2])
+    assert fusion_weights([1.0, 0.5]) == pytest.approx([1.0, 0.0], abs=1e-5)
+    assert fusion_weights([0.0, 0.0]) is None  # two that trust themselves in nothing: ranks are added up

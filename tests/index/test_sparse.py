@@ -56,6 +56,20 @@ def test_pruned_vectors_keep_the_largest_weights_and_cost_little(words, bodies, 
     assert best.score == pytest.approx(float((full[[3]] @ kept.T).toarray()[0, 0]), rel=1e-3)
 
 
+def test_given_vectors_are_pruned_too_and_left_as_they_were(words, tmp_path):
+    given = sparse.csr_array(([0.0, 0.5, 0.25, 0.25, 0.1], [0, 1, 2, 2, 3], [0, 5]), shape=(1, words.dimension))
+    with Index.create(tmp_path / "index", words, side="body", terms=2) as index:
+        index.add(["b0"], vectors=given)
+        index.optimise()
+        assert given.nnz == 5 and given.data.tolist() == [0.0, 0.5, 0.25, 0.25, 0.1]
+        one = sparse.csr_array(([1.0, 1.0, 1.0], [1, 2, 3], [0, 3]), shape=(1, words.dimension))
+        (hits,) = index.search(one, k=1)
+        assert hits[0].score == pytest.approx(1.0)
+        assert index.search(sparse.coo_array(one).reshape(-1), k=1)[0].id == "b0"
+        with pytest.raises(IndexingError, match="negative weights"):
+            index.add(["b1"], vectors=-given)
+
+
 def own_part(space, query):
     """The part of a query's vector that stands for its own words, dense."""
     vector, terms = space.encode([query], side="title").toarray()[0], len(space.lexicon)

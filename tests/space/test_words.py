@@ -114,6 +114,24 @@ def test_two_encoders_of_different_origin_share_the_words_of_one(plain_folder, t
     np.testing.assert_array_equal(*(head.detach().numpy() for head in heads))
 
 
+def test_of_joined_encoders_each_is_brought_near_the_words_by_its_own_features(
+    plain_folder, transformer, shuffled, monkeypatch
+):
+    from pairspace.space import words
+
+    other, seen = transformer("other", seed=5), []
+    align = words.align
+    monkeypatch.setattr(words, "align", lambda *given: (seen.append(given[2:]), align(*given))[1])
+    encoders = {"title": f"static:24+{plain_folder}", "body": f"{plain_folder}+{other}"}
+    space = Space.create(("title", "body"), encoder=encoders, projector="lexical", head="fixed", cache=False)
+    space.fit(shuffled, epochs=1, batch_size=16, terms=(4, 4), progress=False)
+    (pair,) = seen  # only the other encoder has to be turned
+    mine, others = space.part("body").branches
+    rows = {round(float(x), 5) for x in mine.features(shuffled.items("body"), cache=None).rows()[:, -1]}
+    theirs = {round(float(x), 5) for x in others.features(shuffled.items("body"), cache=None).rows()[:, -1]}
+    assert {round(float(x), 5) for x in pair[1][:, -1]} <= theirs and not theirs & rows
+
+
 def test_terms_given_wait_for_the_pairs_where_encoders_do_not_know_each_other(plain_folder, shuffled, word_list):
     for encoder in ({"title": "static:16", "body": str(plain_folder)}, "static:16"):
         space = Space.create(("title", "body"), encoder=encoder, projector="lexical", lexicon=word_list, cache=False)

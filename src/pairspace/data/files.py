@@ -97,9 +97,9 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
         with _storage_errors(path):
             temporary.chmod(0o666 & ~_umask())
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -128,10 +128,10 @@ def atomic_folder(path: Path | str, overwrite: bool = False, *, marker: str | No
             temporary.chmod(0o777 & ~_umask())
             yield temporary
             for file in sorted(temporary.rglob("*")):
-                _sync(file)
-            _sync(temporary)
+                sync(file)
+            sync(temporary)
             _swap(temporary, path)
-            _sync(path.absolute().parent)
+            sync(path.absolute().parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -162,7 +162,8 @@ def _swap(temporary: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, have reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -30,7 +30,7 @@ from pairspace.neighbours import Words, term_id
 
 __all__ = ["UNKNOWN_COLUMNS", "Lexicon"]
 
-UNKNOWN_COLUMNS = 1 << 22  # of words that are no terms: among 50,000 of them some 300 share a column with another
+UNKNOWN_COLUMNS = 1 << 22  # of words that are no terms: among 50,000 of them some 600 share a column with another
 _FILE, _TOKENIZER = "lexicon.json", "tokenizer.json"
 _NAMES = 1_000_000  # unknown words whose names are remembered
 _BATCH = 16_384

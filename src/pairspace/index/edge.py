@@ -35,7 +35,7 @@ from pairspace.index.engine import Field, Found, Point, Sparse, Vector, best_fir
 from pairspace.index.filters import Condition, Scalar
 from pairspace.index.lock import Lock
 
-__all__ = ["EdgeEngine", "lock_file"]
+__all__ = ["NO_WORDS", "EdgeEngine", "bytes_below", "lock_file"]
 
 # On 54,000 x 384 (30,000 package descriptions through MiniLM, 24,000 perturbed copies; recall over 300 queries) an ef
 # of 64, 80, 96, 128 gave recall@10 .972, .981, .984, .986 at 2,959, 3,010, 2,490, 2,168 queries a second of processor
@@ -49,7 +49,7 @@ _QUERIES = 256
 _SCAN = 1000
 _FIELDS_FROM = 1000  # points from which a filtered field gets a payload index
 
-_NO_WORDS = Sparse(np.full(1, 2**32 - 1), np.ones(1, np.float32))
+NO_WORDS = Sparse(np.full(1, 2**32 - 1), np.ones(1, np.float32))
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -219,7 +219,7 @@ class EdgeEngine:
             return int(self._shard.count(edge.CountRequest(exact=True, filter=_filter(conditions))))
 
     def optimise(self) -> None:  # noqa: D102
-        _check_room(self.path, _bytes(self.path / "segments"))  # a segment is rewritten before the old one goes
+        _check_room(self.path, bytes_below(self.path / "segments"))  # a segment is rewritten before the old one goes
         with _plain_errors(self.path, "be optimised"):
             self._shard.optimize()
             self._shard.flush()
@@ -231,7 +231,7 @@ class EdgeEngine:
             "points": self.count(),
             "indexed": info.indexed_vectors_count,
             "segments": info.segments_count,
-            "bytes": _bytes(self.path),
+            "bytes": bytes_below(self.path),
         }
 
     def _index_fields(self, conditions: Sequence[Condition]) -> None:
@@ -261,7 +261,7 @@ def lock_file(path: Path) -> Path:
 
 def _counted(vector: Vector) -> Vector:
     """A vector to store: one without a term gets one that no query asks for, so that the idf counts the document."""
-    return _NO_WORDS if isinstance(vector, Sparse) and not len(vector.ids) else vector
+    return NO_WORDS if isinstance(vector, Sparse) and not len(vector.ids) else vector
 
 
 def _native(vector: Vector) -> Any:
@@ -327,7 +327,7 @@ def _size(point: Point) -> int:
     return 2 * (vectors + 2 * texts + _PER_POINT)
 
 
-def _bytes(path: Path) -> int:
+def bytes_below(path: Path) -> int:
     """What lies on disk below `path`: blocks, since logs and maps are files with holes."""
     stats = (file.stat() for file in path.rglob("*") if file.is_file())
     return sum(int(getattr(status, "st_blocks", -(-status.st_size // 512))) * 512 for status in stats)

@@ -2,7 +2,7 @@
 
 Where every space knows how much to trust itself beside BM25 (`fusion_weight` w, learnt on validation), z-scores are
 weighted: BM25 has weight 1, a space w / (1 - w). Else ranks are added up. Both come from `pairspace.neighbours`, so
-that search and evaluation fuse alike.
+that search and evaluation fuse a space and BM25 alike.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from pairspace.neighbours.topk import Ranking
 __all__ = ["DEPTH", "fuse", "fusion_weights"]
 
 DEPTH = 100  # candidates taken from each list
-_MOST = 0.75  # weight of a space beside BM25: one that holds own words itself trusts BM25 no more, but others may help
+_MOST = 0.75  # weight of one of several spaces: one that holds own words trusts BM25 no more, but others may help
 
 
 def fusion_weights(learnt: Sequence[float | None]) -> list[float] | None:
     """The weight of each list, from those that spaces have learnt beside BM25; None where one has learnt none.
 
     Args:
-        learnt: a space's weight in [0, 1] beside BM25, at most `_MOST` of which is taken; BM25's own is 1/2.
+        learnt: a space's weight in [0, 1] beside BM25, of which at most `_MOST` is taken where there are more lists
+            than these two; BM25's own is 1/2.
     """
     if any(weight is None for weight in learnt):
         return None
-    capped = [min(weight, _MOST) for weight in learnt if weight is not None]
+    most = _MOST if len(learnt) > 2 else 1.0
+    capped = [min(weight, most, 1 - 1e-6) for weight in learnt if weight is not None]
     odds = [weight / (1 - weight) for weight in capped]
-    return [one / max(sum(odds), 1e-6) for one in odds]
+    return [one / sum(odds) for one in odds] if any(odds) else None
 
 
 def fuse(found: Sequence[list[list[Found]]], k: int, weights: Sequence[float] | None) -> list[list[Found]]:

@@ -198,6 +198,7 @@ class Index:
             names = {name: note.dimension for name, note in self.manifest.spaces.items()}
             sparse = [name for name, note in self.manifest.spaces.items() if note.sparse]
             how: dict[str, Any] = {"passages": self.manifest.passages, "sparse_names": sparse}
+            how["pruning"] = self.manifest.pruning
             vectors = checked_vectors(vectors, names, count, **how)
         if words:
             self._vectors.measure(items)

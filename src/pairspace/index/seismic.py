@@ -6,14 +6,16 @@ live in Qdrant Edge as always, and `optimise` builds Seismic's files of their sp
 conditions reads those, any other one reads Edge. A write removes the files before it begins: what is searched is
 always what is stored, quick after the next `optimise` and exact until then.
 
-On 52,792 x 99 terms (package descriptions over 8,342 words) these settings found .998 of the ten best at some four
-times Edge's queries a second; benchmarks/sparse_search.py measures it again. To build, all vectors of a field are in
-memory. Weights are kept in half precision, which shows in the fourth digit of scores.
+The settings were chosen on 52,792 x 100 terms (package descriptions over 2,000 words; docs/log.md);
+benchmarks/sparse_search.py measures them again. To build, all vectors of a field are in memory. Weights are kept in
+half precision, which shows in the fourth digit of scores. Seismic's graph of nearest neighbours is not used: with an
+item that has fewer of them than the graph is to hold, its version 0.5.4 reads beyond the end.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -25,19 +27,20 @@ from uuid import UUID
 
 import numpy as np
 
-from pairspace.data.files import atomic_folder
+from pairspace.data.files import atomic_folder, sync
 from pairspace.errors import IndexingError
-from pairspace.index.edge import EdgeEngine
+from pairspace.index.edge import NO_WORDS, EdgeEngine, bytes_below
 from pairspace.index.engine import Field, Found, Point, Sparse, Vector, best_first
 from pairspace.index.filters import Condition
 from pairspace.index.lock import Lock
 
 __all__ = ["SeismicEngine"]
 
-_CUT, _HEAP = 5, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
+_log = logging.getLogger(__name__)
+_CUT, _HEAP = 8, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
 _KEPT, _FEWEST = 0.25, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
 _CENTROIDS, _ENERGY = 0.15, 0.5
-_NEAR = 10  # neighbours of what was found that are looked at besides
+_FORMAT = 2  # of the files
 _FIELDS, _TERMS, _KEYS, _VECTORS = "fields.json", "terms.npy", "keys.npy", "vectors.bin"
 
 
@@ -93,6 +96,10 @@ class SeismicEngine(EdgeEngine):
         payloads = self.get(list({key for answer in answers for key, _ in answer}))
         return [sorted((Found(key, score, payloads[key]) for key, score in one), key=best_first) for one in answers]
 
+    def info(self) -> dict[str, int]:  # noqa: D102
+        found = super().info()
+        return found | {"bytes": found["bytes"] + (bytes_below(self._folder) if self._folder.is_dir() else 0)}
+
     def optimise(self) -> None:  # noqa: D102
         super().optimise()
         if self._quick:  # nothing was written since
@@ -103,12 +110,14 @@ class SeismicEngine(EdgeEngine):
             for number, field in enumerate(self.sparse_fields()):
                 if self._build(field, temporary / str(number)):
                     built[field] = str(number)
-            (temporary / _FIELDS).write_text(json.dumps(built), encoding="utf-8")
+            found = {"format": _FORMAT, "fields": built}
+            (temporary / _FIELDS).write_text(json.dumps(found), encoding="utf-8")
         self._quick = self._load()
 
     def _build(self, field: str, folder: Path) -> bool:
         """Seismic's files of one field in a folder; False where no point has a term in it."""
-        rows = [(key, vector) for batch in self.vectors(field) for key, vector in batch if len(vector.ids)]
+        every = (one for batch in self.vectors(field) for one in batch)
+        rows = [(key, vector) for key, vector in every if vector.ids[0] != NO_WORDS.ids[0]]
         if not rows:
             return False
         terms = np.unique(np.concatenate([vector.ids for _, vector in rows]))
@@ -116,13 +125,12 @@ class SeismicEngine(EdgeEngine):
         _write(folder / _VECTORS, [vector for _, vector in rows], terms)
         total = sum(len(vector.ids) for _, vector in rows)
         with _quiet():
-            index = _kind(terms).build(
+            index = _kind(_package(), terms).build(
                 str(folder / _VECTORS),
                 n_postings=max(_FEWEST, int(_KEPT * total / len(terms))),
                 centroid_fraction=_CENTROIDS,
                 summary_energy=_ENERGY,
             )
-            index.build_knn(_NEAR)
             index.save(str(folder / "postings"))
         (folder / _VECTORS).unlink()
         np.save(folder / _TERMS, terms)
@@ -130,24 +138,37 @@ class SeismicEngine(EdgeEngine):
         return True
 
     def _load(self) -> dict[str, _Quick]:
-        """The fields that have files; whole, or none."""
-        if not (self._folder / _FIELDS).is_file():
+        """The fields that have files; none where these are of another version or damaged: Edge has everything."""
+        path = self._folder / _FIELDS
+        if not path.is_file():
             return {}
-        found = {}
-        for field, name in json.loads((self._folder / _FIELDS).read_text(encoding="utf-8")).items():
-            folder = self._folder / name
-            terms = np.load(folder / _TERMS)
-            with _quiet():
-                index = _kind(terms).load(str(next(folder.glob("postings*"))))  # with an ending, in some versions
-            found[field] = _Quick(index, terms, [UUID(bytes=key.tobytes()) for key in np.load(folder / _KEYS)])
+        package, found = _package(), {}
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            if known["format"] != _FORMAT:
+                raise ValueError(f"format {known['format']}, not {_FORMAT}")
+            for field, name in known["fields"].items():
+                folder = self._folder / name
+                terms = np.load(folder / _TERMS)
+                with _quiet():
+                    index = _kind(package, terms).load(
+                        str(next(folder.glob("postings*")))
+                    )  # an ending in some versions
+                found[field] = _Quick(index, terms, [UUID(bytes=key.tobytes()) for key in np.load(folder / _KEYS)])
+        except Exception as error:  # damaged files make the package raise almost anything
+            _log.warning("%s is not read (%s): searches go without it until the next optimise", self._folder, error)
+            return {}
         return found
 
     def _forget(self) -> None:
-        """Remove the files: what they hold is about to change."""
+        """Remove the files, since what they hold is about to change, and what a kill has left of others."""
         self._quick = {}
         if self._folder.is_dir():
             (self._folder / _FIELDS).unlink(missing_ok=True)  # from now on they are no longer read
+            sync(self._folder)
             shutil.rmtree(self._folder)
+        for left in self._folder.parent.glob(f".{self._folder.name}.*.tmp*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _ask(quick: _Quick, query: Sparse, k: int) -> list[tuple[UUID, float]]:
@@ -156,8 +177,8 @@ def _ask(quick: _Quick, query: Sparse, k: int) -> list[tuple[UUID, float]]:
     if not len(numbers):
         return []
     weights = query.weights[known].astype(np.float32)
-    found = quick.index.search(numbers, weights, k, _CUT, _HEAP, _NEAR, True)
-    return [(quick.keys[row], score) for score, row in found]
+    found = quick.index.search(numbers, weights, k, _CUT, _HEAP, 0, True)
+    return [(quick.keys[row], score) for score, row in found if score > 0]
 
 
 def _numbers(terms: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,9 +200,9 @@ def _write(path: Path, vectors: Sequence[Sparse], terms: np.ndarray) -> None:
             file.write(vector.weights[order].astype(np.float32).tobytes())
 
 
-def _kind(terms: np.ndarray) -> Any:
+def _kind(package: Any, terms: np.ndarray) -> Any:
     """The index for so many terms: numbers of two bytes, where they are enough, are searched faster."""
-    return _package().SeismicIndexRaw if len(terms) <= 1 << 16 else _package().SeismicIndexRawLV
+    return package.SeismicIndexRaw if len(terms) <= 1 << 16 else package.SeismicIndexRawLV
 
 
 def _package() -> Any:

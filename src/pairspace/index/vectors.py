@@ -223,7 +223,13 @@ def checked_pruning(mass: float, terms: int | None) -> dict[str, Any]:
 
 
 def checked_vectors(
-    vectors: Any, names: Mapping[str, int], count: int, *, passages: bool, sparse_names: Collection[str] = ()
+    vectors: Any,
+    names: Mapping[str, int],
+    count: int,
+    *,
+    passages: bool,
+    sparse_names: Collection[str] = (),
+    pruning: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The user's vectors by name, checked.
 
@@ -234,6 +240,7 @@ def checked_vectors(
         count: how many items there are.
         passages: whether an item may have several vectors.
         sparse_names: those that are sparse.
+        pruning: how much of these is kept, see `prune`.
 
     Raises:
         IndexingError: a name is missing or unknown, or a value is not finite; names the row.
@@ -251,7 +258,7 @@ def checked_vectors(
     for name, dimension in names.items():
         given = vectors[name]
         if name in sparse_names:
-            checked[name] = _checked_sparse(given, name, dimension, count)
+            checked[name] = sparse_rows(prune(_checked_sparse(given, name, dimension, count), **(pruning or {})))
             continue
         if passages and not (isinstance(given, np.ndarray) and given.ndim == 2):
             given = [np.atleast_2d(np.asarray(rows, np.float32)) for rows in given]
@@ -272,18 +279,29 @@ def checked_vectors(
     return checked
 
 
-def _checked_sparse(given: Any, name: str, dimension: int, count: int) -> list[Sparse]:
+def _checked_sparse(given: Any, name: str, dimension: int, count: int) -> sparse.csr_array:
     if not sparse.issparse(given):
         raise IndexingError(f"vectors of {name!r} are sparse: give a SciPy CSR matrix; nothing was written")
     if given.shape != (count, dimension):
         raise ShapeError(f"vectors of {name!r}: shape {(count, dimension)} is needed, got {given.shape}")
-    given = sparse.csr_array(given)
+    given = plain_rows(given)
     bad = np.flatnonzero(~np.isfinite(given.data))
     if len(bad):
         row = int(np.searchsorted(given.indptr, bad[0], "right")) - 1
         raise IndexingError(f"vectors of {name!r}: row {row} holds NaN or infinity; nothing was written")
-    given.eliminate_zeros()
-    return sparse_rows(given)
+    if (given.data < 0).any():
+        raise IndexingError(f"vectors of {name!r} hold negative weights: terms have weights above zero")
+    return given
+
+
+def plain_rows(matrix: Any) -> sparse.csr_array:
+    """A copy as CSR, float32: one row at least, each column once a row and none of zero."""
+    if matrix.ndim == 1:
+        matrix = matrix.reshape(1, -1)
+    found = sparse.csr_array(matrix, dtype=np.float32, copy=True)
+    found.sum_duplicates()
+    found.eliminate_zeros()
+    return found
 
 
 def as_queries(query: Any) -> tuple[bool, Any]:
@@ -297,7 +315,7 @@ def as_queries(query: Any) -> tuple[bool, Any]:
     if sparse.issparse(query):
         if not np.isfinite(query.data).all():
             raise IndexingError("the query vectors hold NaN or infinity")
-        return False, sparse.csr_array(query, dtype=np.float32)
+        return query.ndim == 1, plain_rows(query)
     if isinstance(query, np.ndarray) and query.dtype.kind == "f":
         if query.ndim not in (1, 2):
             raise ShapeError(f"a query vector has one dimension, several have two; got shape {query.shape}")

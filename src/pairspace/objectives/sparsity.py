@@ -87,7 +87,8 @@ class Sparsity(Objective):
             if not count:
                 raise TrainingError(
                     f"no item of the {name} side has a term left: the {self.kind} regulariser is too strong "
-                    f"(weights {self.weights[0]:g} and {self.weights[1]:g}); lower it, or say how many terms to have"
+                    f"(weights {self.weights[0]:g} and {self.weights[1]:g}): lower it, or say how many terms to have; "
+                    "or expansion is controlled and its texts hold no word of the lexicon"
                 )
         values = [REGULARISERS[self.kind](side) for side in sides]
         parts = [risen * weight * value for weight, value in zip(self.weights, values, strict=True)]

@@ -4,9 +4,10 @@
 
 What MILCO (Nguyen et al. 2026) calls LexEcho, in the form of BM25: a projector says what a text is about, and its own
 words say what it is called; names above all, which no vocabulary holds. Both sides carry the root of the idf, so that
-the product of their own words is BM25 times scale^2, and the similarity of two texts is
+the product of their own words is BM25 times scale^2, but that a query's words are saturated and weighed by its length
+like a document's, and each side has an idf of its own:
 
-    similarity = expansion(q) . expansion(d) + scale^2 * BM25(q, d)
+    similarity = expansion(q) . expansion(d) + e(q) . e(d)
 
 Own words meet only own words: the word "gnome" in a text and the idea of gnome that a projector finds in another are
 two terms. (Added in one column, products of one kind with the other take about 3 points of R@1; see docs/log.md.)

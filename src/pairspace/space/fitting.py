@@ -22,7 +22,7 @@ from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
 from pairspace.objectives import Objective, Temperature
-from pairspace.projectors import align
+from pairspace.projectors import LexicalProjector, align
 from pairspace.space.building import from_nothing
 from pairspace.space.preparing import (
     begin_encoders,
@@ -91,6 +91,7 @@ def fit(
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
         data = read_data(space, parts)
         known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None, "sets": len(parts)}
+        known["lexical"] = any(isinstance(branch.projector, LexicalProjector) for branch in branches)
         check_effect(chosen, settings, sparse=space.sparse, **known)
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
             space.temperature = Temperature(chosen.temperature, learnable=chosen.learn_temperature)

@@ -20,6 +20,7 @@ from pairspace.objectives import Joint, Sparsity, Temperature
 from pairspace.space.fitting import Fitting, check_sides
 from pairspace.space.preparing import hold_out
 from pairspace.space.reading import read_data
+from pairspace.space.wording import keep_terms
 from pairspace.training import History, Processes, Tower, TrainingOptions, Validation, train
 from pairspace.training.towers import Mix
 
@@ -90,6 +91,8 @@ def fit_together(
     spaces = dense, sparse
     if any(branch.trains for space in spaces for side in space.sides for branch in space.part(side).branches):
         raise SpaceError("projectors over frozen encoders are trained together; train encoders with `fit` before")
+    if idle := {"objective", "teacher_weight", "teacher_temperature", "teacher_within"} & set(settings):
+        raise SpaceError(f"{', '.join(sorted(idle))}: spaces that are trained together have one objective, see Joint")
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
     check_sides(dense, parts)
     own: dict[str, Any] = {"sparsity": (0.0, 0.0), "temperature_rate": 1.0}
@@ -104,6 +107,8 @@ def fit_together(
     sparse.temperature = Temperature(options.temperature if unit else 1.0, learnable=unit and options.learn_temperature)
     for run in runs:
         run.begin()
+    if "terms" in settings:
+        keep_terms(sparse, options.terms)
     towers = _towers([run.towers(run.data, live=False) for run in runs])
     watched = [run.watched(live=False) for run in runs]
     held = (
@@ -128,7 +133,7 @@ def fit_together(
     )
     history.notes = notes + history.notes
     for run, one in zip(runs, watched, strict=True):
-        run.finish(one)
+        history.notes += [f"{run.space.name}: {note}" for note in run.finish(one)]
         run.space.record = run.describe(history)
     return history
 

@@ -55,7 +55,8 @@ def begin_on_pairs(
         counts = lexicon.counts(items[side]) if part.wants_echo and part.encoder.modality == "text" else None
         sample[side] = Sample([one.rows(some) for one in features], counts)
         if part.starting():
-            pairs[side] = features[0].rows(code[rows])[:, -part.branches[0].blocks[-1] :]
+            lasts = zip(features, part.branches, strict=True)
+            pairs[side] = [one.rows(code[rows])[:, -branch.blocks[-1] :] for one, branch in lasts]
     begin_words(space, lexicon, sample=sample, pairs=pairs, teacher=teacher, progress=progress)
     _scale_own_words(space, [sample[side].counts for side in sides], (data.query[rows], data.document[rows]))
 

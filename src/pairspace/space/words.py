@@ -108,7 +108,7 @@ def begin_words(
     lexicon: Lexicon,
     *,
     sample: Mapping[str, Sample] | None = None,
-    pairs: Mapping[str, np.ndarray] | None = None,
+    pairs: Mapping[str, Sequence[np.ndarray]] | None = None,
     teacher: Space | None = None,
     progress: bool | None = None,
 ) -> None:
@@ -118,7 +118,8 @@ def begin_words(
         space: its projectors are replaced.
         lexicon: the terms.
         sample: of each side some items; None calibrates on the terms themselves.
-        pairs: of each side the last-layer features of partners, row by row, to align encoders of different origin.
+        pairs: of each side and branch the last-layer features of partners, row by row, to align encoders of other
+            origin.
         teacher: a dense space, whose maps are the start if it has one for every branch.
         progress: show bars.
     """
@@ -145,7 +146,7 @@ def begin_words(
                 elif owner is None or _same_origin(branch, owner):
                     projector.pass_through(some)
                 else:
-                    _turn(projector, branch, owner, side, space, pairs)
+                    _turn(projector, place, owner, side, space, pairs)
                 gain = GAIN if projector.head_kind in ("anchored", "fixed") else 1.0
                 projector.calibrate(some, gain=gain, terms=min(TERMS, len(lexicon) / 4))
             branch.projector = made[id(branch.projector)].to(space.device).eval()
@@ -244,18 +245,19 @@ def _same_origin(branch: Branch, owner: Branch) -> bool:
 
 def _turn(
     projector: LexicalProjector,
-    branch: Branch,
+    place: int,
     owner: Branch,
     side: str,
     space: Space,
-    pairs: Mapping[str, np.ndarray] | None,
+    pairs: Mapping[str, Sequence[np.ndarray]] | None,
 ) -> None:
-    """Bring the features of another encoder near the anchors; one that starts from nothing stays as it is."""
-    if branch.origin is None:
+    """Bring the features of a side's branch near the anchors; that of an encoder from nothing stays as it is."""
+    if space.part(side).branches[place].origin is None:
         return
     assert pairs is not None, "encoders of different origin meet on pairs"
-    target = next(name for name in space.sides if owner in space.part(name).branches)
-    y, x = torch.from_numpy(pairs[target]), torch.from_numpy(pairs[side])
+    owners = ((name, at) for name in space.sides for at, one in enumerate(space.part(name).branches) if one is owner)
+    target, at = next(owners)
+    y, x = torch.from_numpy(pairs[target][at]), torch.from_numpy(pairs[side][place])
     fixed = IdentityProjector(owner.blocks[-1:], owner.blocks[-1])
     align(fixed, projector, y, x)
 

@@ -98,7 +98,14 @@ def _check(options: TrainingOptions, examples: Examples) -> None:
 
 
 def check_effect(
-    options: TrainingOptions, named: Collection[str], *, teacher: bool, scores: bool, sets: int, sparse: bool = False
+    options: TrainingOptions,
+    named: Collection[str],
+    *,
+    teacher: bool,
+    scores: bool,
+    sets: int,
+    sparse: bool = False,
+    lexical: bool = True,
 ) -> None:
     """See that no setting was named that does nothing here.
 
@@ -109,6 +116,7 @@ def check_effect(
         scores: there are scores.
         sets: how many data sets there are.
         sparse: the space is one of words.
+        lexical: and has lexical projectors.
 
     Raises:
         TrainingError: one has no effect.
@@ -122,7 +130,12 @@ def check_effect(
         "teacher_temperature": (not teacher and not (scores and objective == "distill"), "of a teacher"),
         "temperature_rate": (not options.learn_temperature, "of a temperature that is learnt, and this one is fixed"),
         "mixing": (sets < 2, "of several data sets, and there is one"),
-        **dict.fromkeys(OF_WORDS, (not sparse, "of a sparse space, and this one is dense (projector='lexical')")),
+        "expansion_rate": (options.expansion == "free", "of expansion='texts' or 'words'"),
+        "terms": (not lexical, "of lexical projectors: these encoders give weights of terms themselves"),
+        **dict.fromkeys(
+            OF_WORDS if not sparse else (),
+            (not sparse, "of a sparse space, and this one is dense (projector='lexical')"),
+        ),
     }
     for name in named:
         if name in idle and idle[name][0]:

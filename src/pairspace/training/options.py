@@ -51,9 +51,9 @@ class TrainingOptions:
         sparsity: its weights, of the query side and the document side.
         terms: of lexical projectors, how many terms an item of either side keeps beside its own words; () leaves it to
             the regulariser.
-        expansion: "free", or controlled in training: "texts" masks all but own words of whole batches, "words" single
-            words.
-        expansion_rate: probability of a mask; None lets it fall from 1 to 0.
+        expansion: "free", or controlled in training: "texts" masks all but own words of one side of whole
+            batches, "words" single words.
+        expansion_rate: probability that a batch (or word) is masked; None lets it fall from 1 to 0.
         precision: of encoders in training: "fp32", "bf16" (autocast), or "auto": bf16 on GPUs that have it.
     """
 
