@@ -21,6 +21,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -37,9 +38,9 @@ from pairspace.index.lock import Lock
 __all__ = ["SeismicEngine"]
 
 _log = logging.getLogger(__name__)
-_CUT, _HEAP = 8, 1.0  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
+_CUT, _HEAP = 8, 1.1  # of a query the heaviest terms that lists are looked up for; blocks below this share are skipped
 _KEPT, _FEWEST = 0.25, 300  # share of all postings that lists keep, heaviest first, and the fewest a list on average
-_CENTROIDS, _ENERGY = 0.15, 0.5
+_CENTROIDS, _ENERGY = 0.3, 0.6
 _FORMAT = 2  # of the files
 _FIELDS, _TERMS, _KEYS, _VECTORS = "fields.json", "terms.npy", "keys.npy", "vectors.bin"
 
@@ -93,8 +94,8 @@ class SeismicEngine(EdgeEngine):
         if quick is None or conditions or exact or first is not None:
             return super().search(field, queries, k, conditions, exact=exact, first=first, depth=depth)
         answers = [_ask(quick, query, k) for query in queries if isinstance(query, Sparse)]
-        payloads = self.get(list({key for answer in answers for key, _ in answer}))
-        return [sorted((Found(key, score, payloads[key]) for key, score in one), key=best_first) for one in answers]
+        payloads = self.get(list(dict.fromkeys(key for answer in answers for key, _ in answer)))
+        return [_in_order([Found(key, score, payloads[key]) for key, score in one]) for one in answers]
 
     def info(self) -> dict[str, int]:  # noqa: D102
         found = super().info()
@@ -179,6 +180,12 @@ def _ask(quick: _Quick, query: Sparse, k: int) -> list[tuple[UUID, float]]:
     weights = query.weights[known].astype(np.float32)
     found = quick.index.search(numbers, weights, k, _CUT, _HEAP, 0, True)
     return [(quick.keys[row], score) for score, row in found if score > 0]
+
+
+def _in_order(found: list[Found]) -> list[Found]:
+    """Best first: as they came, but for equal scores."""
+    tied = any(one.score == other.score for one, other in pairwise(found))
+    return sorted(found, key=best_first) if tied else found
 
 
 def _numbers(terms: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

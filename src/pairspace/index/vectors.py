@@ -295,7 +295,10 @@ def _checked_sparse(given: Any, name: str, dimension: int, count: int) -> sparse
 
 
 def plain_rows(matrix: Any) -> sparse.csr_array:
-    """A copy as CSR, float32: one row at least, each column once a row and none of zero."""
+    """As CSR, float32: one row at least, each column once a row and none of zero; what came in is left as it is."""
+    kind = matrix.format, matrix.ndim, matrix.dtype
+    if kind == ("csr", 2, np.float32) and matrix.has_canonical_format and matrix.data.all():
+        return matrix
     if matrix.ndim == 1:
         matrix = matrix.reshape(1, -1)
     found = sparse.csr_array(matrix, dtype=np.float32, copy=True)
