@@ -10,6 +10,7 @@ where the two are equal, and merging compares 64-bit keys of score and index, of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,9 @@ _CHUNK = 1024  # queries a block of scores
 _BLOCK = 16_384  # documents a block of scores: 64 MiB of float32 with the chunk above
 _CELLS = _CHUNK * _BLOCK
 _NOTHING = -(0x7F800001 << 32)  # the key of score -inf at the last index there can be: below every document's
+
+
+Adjust = Callable[[torch.Tensor, slice, slice], torch.Tensor]
 
 
 class Ranking(NamedTuple):
@@ -43,6 +47,7 @@ def top_k(
     owners: np.ndarray | None = None,
     chunk: int = _CHUNK,
     device: str | torch.device | None = None,
+    adjust: Adjust | None = None,
 ) -> Ranking:
     """The k most similar documents of each query; exact.
 
@@ -56,6 +61,8 @@ def top_k(
             that of its best passage. The ranking then holds owners.
         chunk: queries in a block of scores.
         device: where dense products are taken; default: where the queries are.
+        adjust: changes a block of similarities before it is ranked: given the block, and the slices of queries and
+            documents that it is of. Not with `owners`.
 
     Returns:
         A `Ranking`; equal scores are ordered by document index, lower first.
@@ -74,7 +81,7 @@ def top_k(
     if sparse.issparse(queries) != sparse.issparse(documents):
         raise PairspaceError("queries and documents must both be dense or both be CSR matrices")
     if sparse.issparse(queries):
-        return _sparse_top_k(queries, documents, k, similarity, owners, chunk)
+        return _sparse_top_k(queries, documents, k, similarity, owners, chunk, adjust)
     where = torch.device(device) if device is not None else _device(queries)
     unit = similarity == "cosine"
     best = Best(queries.shape[0], k, where)
@@ -84,7 +91,10 @@ def top_k(
         for first in range(0, queries.shape[0], chunk):
             rows = slice(first, min(first + chunk, queries.shape[0]))
             chosen = asked[rows] if asked is not None else dense_rows(queries, rows, unit, where)
-            best.update(rows, *_owned(chosen @ block, start, stop, owners))
+            scores = chosen @ block
+            if adjust is not None:
+                scores = adjust(scores, rows, slice(start, stop))
+            best.update(rows, *_owned(scores, start, stop, owners))
     return best.ranking()
 
 
@@ -161,7 +171,13 @@ def _block_top_k(block: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _sparse_top_k(
-    queries: Any, documents: Any, k: int, similarity: str, owners: np.ndarray | None, chunk: int
+    queries: Any,
+    documents: Any,
+    k: int,
+    similarity: str,
+    owners: np.ndarray | None,
+    chunk: int,
+    adjust: Adjust | None,
 ) -> Ranking:
     """Top-k of CSR matrices. Columns may be hashes (2^32 of them), so those in use are numbered first."""
     if similarity == "cosine":
@@ -178,7 +194,10 @@ def _sparse_top_k(
         block = np.full(product.shape, -np.inf, np.float32)
         for line, start, stop in zip(block, product.indptr, product.indptr[1:], strict=False):
             line[product.indices[start:stop]] = product.data[start:stop]
-        best.update(rows, *_owned(torch.from_numpy(block), 0, documents.shape[0], owners))
+        scores = torch.from_numpy(block)
+        if adjust is not None:
+            scores = adjust(scores, rows, slice(0, documents.shape[0]))
+        best.update(rows, *_owned(scores, 0, documents.shape[0], owners))
     return best.ranking()
 
 
