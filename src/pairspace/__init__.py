@@ -24,6 +24,7 @@ _HOMES = {
     "TrainingOptions": "training",
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
+    "evaluate_bitext": "evaluation",
     "fit_together": "space",
     "join_spaces": "space",
     "load_encoder": "encoders",
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     )
     from pairspace.encoders import load_encoder
     from pairspace.errors import PairspaceError
-    from pairspace.evaluation import Report, compare_runs, evaluate
+    from pairspace.evaluation import Report, compare_runs, evaluate, evaluate_bitext
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25

@@ -24,6 +24,9 @@ def evaluate(
     beir: Annotated[Path | None, typer.Option(help="A BEIR folder, instead of the three above.")] = None,
     split: Annotated[str, typer.Option(help="Which qrels of the BEIR folder.")] = "test",
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
+    bitext: Annotated[
+        bool, typer.Option("--bitext", help="The pairs are translations: accuracy, xsim, mining.")
+    ] = False,
     mass: Annotated[
         float | None, typer.Option(help="Of sparse documents, also try keeping this share of the weight.")
     ] = None,
@@ -40,19 +43,25 @@ def evaluate(
     """Measure a space on pairs, or on a corpus with queries and judgements."""
     from pairspace.data import read_beir, read_corpus, read_qrels, read_queries
     from pairspace.data.files import atomic_file
+    from pairspace.evaluation import BitextReport, Report, evaluate_bitext
     from pairspace.evaluation import evaluate as measure
     from pairspace.space import Space
 
     three = (corpus, queries, qrels)
     if sum((pairs is not None, beir is not None, any(three))) != 1 or any(three) != all(three):
         raise PairspaceError("give either --pairs, or --corpus with --queries and --qrels, or --beir")
+    if bitext and (pairs is None or passages or runs or mass is not None or terms is not None):
+        raise PairspaceError("--bitext measures --pairs; it has no passages, pruning or runs")
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     settings: dict[str, Any] = {"passages": passages, "seed": seed}
     if mass is not None or terms is not None:
         if not loaded.sparse:
             raise PairspaceError(f"{space} is a dense space: --mass and --terms are of sparse ones")
         settings["pruning"] = {"mass": mass or 1.0, "count": terms}
-    if pairs is not None:
+    report: Report | BitextReport
+    if pairs is not None and bitext:
+        report = evaluate_bitext(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), seed=seed)
+    elif pairs is not None:
         report = measure(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), **settings)
     else:
         if beir is not None:
@@ -62,7 +71,7 @@ def evaluate(
             documents = read_corpus(corpus, skip_bad=skip_bad)
             questions, judged = read_queries(queries, skip_bad=skip_bad), read_qrels(qrels)
         report = measure(loaded, corpus=documents, queries=questions, qrels=judged, **settings)
-    if runs is not None:
+    if runs is not None and isinstance(report, Report):
         report.save_runs(runs)
     if output is not None:
         with atomic_file(output) as temporary:

@@ -1,5 +1,6 @@
 """Evaluation: retrieval metrics with intervals and tests, always beside what a space should beat."""
 
+from pairspace.evaluation.bitext import BitextReport, evaluate_bitext
 from pairspace.evaluation.compare import Comparison, compare_runs
 from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
 from pairspace.evaluation.report import Contrast, Direction, Report, Result
@@ -8,6 +9,7 @@ from pairspace.evaluation.significance import bootstrap_intervals, sign_flip_p_v
 
 __all__ = [
     "METRICS",
+    "BitextReport",
     "Comparison",
     "Contrast",
     "Direction",
@@ -16,6 +18,7 @@ __all__ = [
     "bootstrap_intervals",
     "compare_runs",
     "evaluate",
+    "evaluate_bitext",
     "per_query",
     "ranked_run",
     "sign_flip_p_values",
