@@ -139,7 +139,7 @@ def _mark(x: Any, y: Any, k: int) -> str:
     """Short for: these vectors and this k."""
     digest = hashlib.blake2b(str((x.shape, y.shape, k)).encode(), digest_size=16)
     for side in (x, y):
-        some = np.unique(np.linspace(0, len(side) - 1, 256).astype(np.int64)) if len(side) else []
+        some: Any = np.unique(np.linspace(0, len(side) - 1, 256).astype(np.int64)) if len(side) else []
         digest.update(np.ascontiguousarray(side[some], np.float32).tobytes())
     return digest.hexdigest()
 
@@ -156,8 +156,9 @@ def _take_up(work: BothWays, path: Path, mark: str) -> None:
 
 
 def _keep(work: BothWays, path: Path, mark: str) -> None:
+    state: Any = work.state()
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, mark=np.array(mark), **work.state())
+        np.savez(file, mark=np.array(mark), **state)
 
 
 def _scored(ranking: Ranking, means: tuple[np.ndarray, np.ndarray], score: str) -> tuple[Ranking, np.ndarray]:

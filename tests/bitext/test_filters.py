@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from pairspace.bitext.filters import FILTERS, filter_pairs, numbers_in, placeholders_in, script_of
+from pairspace.errors import PairspaceError
+
+GOOD = [
+    ("Open the file", "Datei öffnen"),
+    ("%(count)d files in {folder}", "%(count)d Dateien in {folder}"),
+    ("It costs 1,234.50 euros", "Es kostet 1.234,50 Euro"),
+    ("Press <b>OK</b> &amp; wait", "<b>OK</b> drücken &amp; warten"),
+    ("50% of all", "50 % von allen"),
+    ("Yes", "Ja"),
+]
+
+
+@pytest.mark.parametrize(
+    "name, pair",
+    [
+        ("length", ("A short sentence of no great length.", "Nein. " * 60)),
+        ("numbers", ("Version 3 of 2004", "Version 4 von 2004")),
+        ("placeholders", ("Delete %s?", "Wirklich löschen?")),
+        ("placeholders", ("Dear {name}", "Liebe {nome}")),
+        ("identical", ("libfoo2-dev", "libfoo2-dev ")),
+        ("script", ("Open the window", "Открыть окно")),
+    ],
+)
+def test_each_filter_removes_what_it_is_for(name, pair):
+    pairs = [*GOOD, pair]
+    found = filter_pairs(*zip(*pairs, strict=True))
+    assert found.kept.tolist() == [True] * len(GOOD) + [False]
+    assert found.removed == {**dict.fromkeys(FILTERS, 0), name: 1}
+
+
+def test_scripts_that_are_written_together_are_one():
+    japanese = ["ファイルを開く", "設定", "これは漢字とかなです"]
+    assert script_of(japanese[0]) == "KANA" and script_of(japanese[1]) is None  # two letters say nothing
+    english = ["Open the file", "Settings", "These are kanji and kana"]
+    assert filter_pairs(english, japanese, ["script"]).kept.all()
+
+
+def test_numbers_and_placeholders_are_read_in_any_form():
+    assert numbers_in("1 234,50 or ٣") == numbers_in("1,234.50 and 3")
+    assert placeholders_in("%1$s {{ user.name }} ${HOME} $PATH %@") == {
+        "%1$s": 1,
+        "{{user.name}}": 1,
+        "${HOME}": 1,
+        "$PATH": 1,
+        "%@": 1,
+    }
+    assert not placeholders_in("100% sure, a < b, R&D")
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(PairspaceError, match="unknown filter 'size'"):
+        filter_pairs(["a"], ["b"], ["size"])
+    with pytest.raises(PairspaceError, match="two texts each"):
+        filter_pairs(["a"], [])
+    assert filter_pairs([], []).kept.tolist() == []
