@@ -71,8 +71,8 @@ def filter_pairs(
     kept = np.ones(len(left), bool)
     removed = {}
     for name in names:
-        rows = np.flatnonzero(kept).tolist()
-        bad = _TESTS[name]([left[row] for row in rows], [right[row] for row in rows], ratio)
+        rows = np.flatnonzero(kept)
+        bad = _TESTS[name]([left[row] for row in rows.tolist()], [right[row] for row in rows.tolist()], ratio)
         kept[rows[bad]] = False
         removed[name] = int(bad.sum())
     return Filtered(kept, removed)

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from pairspace.data.files import atomic_file
 from pairspace.errors import PairspaceError
-from pairspace.neighbours import BothWays, Ranking, correct
+from pairspace.neighbours import BothWays, Ranking, correct, top_k
 from pairspace.progress import progress_bar
 
 __all__ = ["RETRIEVALS", "SCORES", "Candidates", "mine_vectors", "neighbour_means"]
@@ -68,7 +69,7 @@ def mine_vectors(
     """Candidates out of two sets of vectors.
 
     Args:
-        x: float (n, dim); an array, or a memory-mapped one.
+        x: float (n, dim); an array, a memory-mapped one, or CSR.
         y: float (m, dim).
         k: neighbours that means are taken over and candidates come from.
         score: one of `SCORES`.
@@ -91,7 +92,7 @@ def mine_vectors(
         )
     if every and retrieval not in ("fwd", "bwd"):
         raise PairspaceError("all candidates of a sentence are had with retrieval 'fwd' or 'bwd'")
-    if not (len(x) and len(y)):
+    if not (x.shape[0] and y.shape[0]):
         return Candidates(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float32, np.float32)))
     there, back = _neighbours(x, y, k, None if state is None else Path(state), device, progress)
     means = neighbour_means(there), neighbour_means(back)
@@ -117,6 +118,8 @@ def neighbour_means(ranking: Ranking) -> np.ndarray:
 def _neighbours(
     x: Any, y: Any, k: int, state: Path | None, device: str | None, progress: bool | None
 ) -> tuple[Ranking, Ranking]:
+    if sparse.issparse(x):  # an inverted index of each side, and no state to keep
+        return top_k(x, y, k), top_k(y, x, k)
     work = BothWays(x, y, k, device=device)
     keep: Callable[[], None] = lambda: None  # noqa: E731
     if state is not None:
