@@ -1,19 +1,26 @@
-"""Pairs, corpora, queries, judgements and runs: read, checked, and held as Arrow."""
+"""Pairs, corpora, queries, judgements, runs and translators' files: read, checked, and held as Arrow."""
 
 from pairspace.data.bundled import sample_path
 from pairspace.data.corpus import Corpus, read_beir, read_corpus, read_queries
 from pairspace.data.files import atomic_file, atomic_folder, open_binary, open_text
+from pairspace.data.moses import read_moses
 from pairspace.data.pairs import Pairs, read_pairs
 from pairspace.data.qrels import Qrels, read_qrels
 from pairspace.data.runs import Run, read_run, write_run
 from pairspace.data.tables import column_names, read_table
+from pairspace.data.tmx import tmx_languages
+from pairspace.data.tmx_writing import write_tmx
+from pairspace.data.translations import read_units, update_units
+from pairspace.data.units import Change, Unit
 from pairspace.data.writing import write_pairs
 
 __all__ = [
+    "Change",
     "Corpus",
     "Pairs",
     "Qrels",
     "Run",
+    "Unit",
     "atomic_file",
     "atomic_folder",
     "column_names",
@@ -21,12 +28,17 @@ __all__ = [
     "open_text",
     "read_beir",
     "read_corpus",
+    "read_moses",
     "read_pairs",
     "read_qrels",
     "read_queries",
     "read_run",
     "read_table",
+    "read_units",
     "sample_path",
+    "tmx_languages",
+    "update_units",
     "write_pairs",
     "write_run",
+    "write_tmx",
 ]

@@ -23,6 +23,7 @@ from pairspace.errors import DataError, StorageError
 __all__ = [
     "atomic_file",
     "atomic_folder",
+    "create_binary",
     "default_cache_path",
     "open_arrow",
     "open_binary",
@@ -70,6 +71,15 @@ def open_binary(path: Path | str) -> BinaryIO:
 def open_text(path: Path | str, *, encoding: str = "utf-8-sig") -> TextIO:
     """A text stream over the decompressed content; a byte order mark at the start is dropped."""
     return io.TextIOWrapper(cast(io.BufferedReader, open_binary(path)), encoding=encoding, newline="")
+
+
+def create_binary(path: Path | str, name: Path | str) -> BinaryIO:
+    """A binary stream that writes to `path`, compressed if `name` ends in `.gz`, `.zst` or `.zstd`."""
+    suffix = Path(name).suffix.lower()
+    if suffix not in (".gz", ".zst", ".zstd"):
+        return Path(path).open("wb")
+    stream = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "gzip" if suffix == ".gz" else "zstd")
+    return cast(BinaryIO, io.BufferedWriter(stream, _BUFFER))
 
 
 def default_cache_path() -> Path:

@@ -21,6 +21,7 @@ from pairspace.data.lines import read_lines
 from pairspace.data.parquet import parquet_columns, read_parquet
 from pairspace.data.saved import read_saved, saved_columns
 from pairspace.data.source import Source, missing_column, tidy_types
+from pairspace.data.unit_tables import read_tmx, read_translation, tmx_columns, translation_columns
 from pairspace.errors import DataError
 
 __all__ = ["column_names", "open_source", "read_table"]
@@ -36,6 +37,7 @@ _TSV = _Format(partial(read_delimited, tab=True), partial(delimited_columns, tab
 _JSONL = _Format(read_jsonl, jsonl_columns)
 _PARQUET = _Format(read_parquet, parquet_columns)
 _SAVED = _Format(read_saved, saved_columns)
+_TRANSLATION = _Format(read_translation, translation_columns)
 _FORMATS = {
     ".csv": _CSV,
     ".tsv": _TSV,
@@ -46,11 +48,15 @@ _FORMATS = {
     ".parquet": _PARQUET,
     ".pq": _PARQUET,
     ".txt": _Format(read_lines, lambda path: ["text"]),
+    ".tmx": _Format(read_tmx, tmx_columns),
+    ".xlf": _TRANSLATION,
+    ".xliff": _TRANSLATION,
+    ".po": _TRANSLATION,
 }
 
 
 def read_table(path: Path | str, columns: Sequence[str] | None = None, skip_bad: bool = False) -> pa.Table:
-    """The rows of a CSV, TSV, JSONL, Parquet or text file, or of a saved `datasets` folder.
+    """The rows of a CSV, TSV, JSONL, Parquet, text, TMX, XLIFF or PO file, or of a saved `datasets` folder.
 
     Args:
         path: the file or folder; gzip and zstd are read as they are.

@@ -1,0 +1,200 @@
+"""TMX 1.4, the format of translation memories: read, changed in place, and written, as a stream.
+
+A `<tu>` holds a `<tuv>` for each language, and that a `<seg>`. Of the inline tags, `<bpt>`, `<ept>`, `<ph>`, `<it>` and
+`<ut>` hold code of the document the text came from and are taken out whole; `<hi>` holds text. A unit's key is its
+number in the file, because `tuid` need not be unique and a memory may be too large to remember all of them.
+
+Which languages there are is found by looking through the file for `<tuv xml:lang=...>` before it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from pairspace.data.elements import Node, content, element_tree, escape, indentation, patched
+from pairspace.data.markup import Element, Markup
+from pairspace.data.units import Change, Unit, find_language, same_language
+from pairspace.errors import DataError
+
+__all__ = ["rewrite_tmx", "scan_tmx", "tmx_languages", "tmx_properties"]
+
+_CODES = ("bpt", "ept", "ph", "it", "ut")
+_LANGUAGE = re.compile(rb"<(?:\w+:)?tuv\s[^>]*?\blang\s*=\s*[\"']([^\"']+)[\"']")
+_PROPERTY = re.compile(rb"<(?:\w+:)?prop\s[^>]*?\btype\s*=\s*[\"']([^\"']+)[\"']")
+_LONGEST_TAG = 4096
+
+
+def tmx_languages(path: Path | str) -> list[str]:
+    """The codes of the languages that occur, in the order of the file."""
+    return _spelt_once(_names(Path(path), _LANGUAGE)[0])
+
+
+def tmx_properties(path: Path | str) -> tuple[list[str], list[str]]:
+    """The languages, and the types of `<prop>` that occur."""
+    languages, types = _names(Path(path), _LANGUAGE, _PROPERTY)
+    return _spelt_once(languages), types
+
+
+def scan_tmx(path: Path, source: str | None, target: str | None) -> Iterator[Unit | DataError]:
+    """The units of a memory; a broken one comes as the error that says so.
+
+    Args:
+        path: the file.
+        source: a language; None for the one that the header or the `<tu>` names, or else the first.
+        target: a language; None for the other one, if there are but two.
+
+    Raises:
+        DataError: invalid XML, or a language that the file lacks or that may be several.
+    """
+    markup, pick = Markup(path, "tmx", ("header", "tu")), _Pick(path, source, target)
+    number = 0
+    for piece in markup.pieces():
+        if not isinstance(piece, Element):
+            continue
+        if piece.name == "header":
+            pick.read_header(piece)
+            continue
+        number += 1
+        try:
+            unit = _unit(piece, number, pick)
+        except DataError as error:
+            yield DataError(f"{path}, line {piece.line}: {error}")
+        else:
+            if unit is not None:
+                yield unit
+
+
+def rewrite_tmx(
+    path: Path, changes: Mapping[str, Change], source: str | None, target: str | None, left: set[str]
+) -> Iterator[bytes]:
+    """The file with other targets in the units named; keys that were found are taken out of `left`."""
+    markup, pick = Markup(path, "tmx", ("header", "tu")), _Pick(path, source, target)
+    number = 0
+    for piece in markup.pieces():
+        raw = piece.raw if isinstance(piece, Element) else piece
+        if isinstance(piece, Element) and piece.name == "header":
+            pick.read_header(piece)
+        elif isinstance(piece, Element):
+            number += 1
+            if change := changes.get(str(number)):
+                left.discard(str(number))
+                try:
+                    raw = _changed(piece, change, pick)
+                except DataError as error:
+                    raise DataError(f"{path}, line {piece.line}: {error}") from error
+        yield markup.encode(raw)
+
+
+class _Pick:
+    """Which of the languages are source and target."""
+
+    def __init__(self, path: Path, source: str | None, target: str | None) -> None:
+        self.languages = tmx_languages(path)
+        self.source = None if source is None else find_language(source, self.languages, path)
+        self.target = None if target is None else find_language(target, self.languages, path)
+        self._header = ""
+
+    def read_header(self, element: Element) -> None:
+        self._header = element_tree(element.raw).attributes.get("srclang", "")
+
+    def sides(self, tu: Node, there: list[str]) -> tuple[str, str]:
+        """The codes of source and target in a unit that has these languages; "" for none."""
+        source = self.source
+        if source is None:
+            said = tu.attributes.get("srclang", self._header)
+            others = [code for code in there if self.target is None or not same_language(code, self.target)]
+            source = next(iter([code for code in others if same_language(code, said)] or others), "")
+        others = [code for code in self.languages if not same_language(code, source)]
+        target = self.target or (others[0] if len(others) == 1 else "")
+        return source, target
+
+
+def _unit(element: Element, number: int, pick: _Pick) -> Unit | None:
+    """The unit of a `<tu>`; None if it lacks the source language."""
+    tu = element_tree(element.raw)
+    read: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for code, tuv in _variants(tu):
+        seg = tuv.first("seg")
+        if code not in read and seg is not None:
+            read[code] = content(seg, _CODES)
+    source, target = pick.sides(tu, list(read))
+    find = partial(_like, read)
+    if find(source) is None:
+        return None
+    (text, tags), (translation, target_tags) = find(source) or ("", ()), find(target) or ("", ())
+    properties = {node.attributes.get("type", ""): content(node)[0] for node in tu.all("prop")}
+    return Unit(
+        key=str(number),
+        source=text,
+        target=translation,
+        line=element.line,
+        source_language=source,
+        target_language=target,
+        state="translated" if translation else "untranslated",
+        id=tu.attributes.get("tuid", ""),
+        context=properties.get("x-context", properties.get("context", "")),
+        notes=tuple(content(node)[0] for node in tu.all("note")),
+        tags_source=tags,
+        tags_target=target_tags,
+        texts={code: text for code, (text, _) in read.items()},
+        properties=properties,
+    )
+
+
+def _changed(element: Element, change: Change, pick: _Pick) -> bytes:
+    tu = element_tree(element.raw)
+    variants = _variants(tu)
+    _, target = pick.sides(tu, [code for code, _ in variants])
+    if not target:
+        raise DataError(f"more than two languages ({', '.join(pick.languages)}): name the target")
+    new = escape(change.text, tags=change.tags)
+    name = tu.name.removesuffix("tu").encode()
+    seg = b"<" + name + b"seg>" + new + b"</" + name + b"seg>"
+    tuv = next((node for code, node in variants if same_language(code, target)), None)
+    if tuv is None:
+        if not variants:
+            raise DataError("a <tu> without any <tuv>")
+        last = variants[-1][1]
+        language = escape(target, attribute=True)
+        whole = b"<" + name + b'tuv xml:lang="' + language + b'">' + seg + b"</" + name + b"tuv>"
+        return patched(element.raw, [(last.end, last.end, indentation(last) + whole)])
+    old = tuv.first("seg")
+    if old is None:
+        raise DataError("a <tuv> without <seg>")
+    if old.tag.endswith(b"/>"):
+        return patched(element.raw, [(old.start, old.end, seg)])
+    return patched(element.raw, [(old.inner, old.close, new)])
+
+
+def _variants(tu: Node) -> list[tuple[str, Node]]:
+    found = []
+    for tuv in tu.all("tuv"):
+        code = tuv.attributes.get("xml:lang") or tuv.attributes.get("lang")
+        if not code:
+            raise DataError("a <tuv> without xml:lang")
+        found.append((code, tuv))
+    return found
+
+
+def _like(read: Mapping[str, tuple[str, tuple[str, ...]]], code: str) -> tuple[str, tuple[str, ...]] | None:
+    return read[code] if code in read else next((read[other] for other in read if same_language(other, code)), None)
+
+
+def _names(path: Path, *patterns: re.Pattern[bytes]) -> list[list[str]]:
+    """What each pattern finds in the file, without parsing it."""
+    found: list[dict[bytes, None]] = [{} for _ in patterns]
+    rest = b""
+    for block in Markup(path, "tmx", ()).blocks():
+        block = rest + block
+        for names, pattern in zip(found, patterns, strict=True):
+            names.update(dict.fromkeys(pattern.findall(block)))
+        rest = block[max(block.rfind(b"<"), len(block) - _LONGEST_TAG) :]
+    return [[name.decode() for name in names] for names in found]
+
+
+def _spelt_once(codes: list[str]) -> list[str]:
+    """The codes without those that are only written in another way."""
+    return [code for place, code in enumerate(codes) if not any(same_language(code, other) for other in codes[:place])]

@@ -1,0 +1,125 @@
+"""Units of translators' files: a text, its translation, and what the file says about both; and changes to them.
+
+One shape for TMX, XLIFF and PO. Texts are plain: inline tags are taken out and kept beside. Languages are matched as
+translators mean them: `en` finds `en-US` as long as no other English is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pairspace.errors import DataError
+
+__all__ = ["Change", "Unit", "check_language", "column_of_language", "find_language", "same_language", "unique_key"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One text and its translation.
+
+    Attributes:
+        key: names the unit within its file, for `update_units`; the same each time the file is read.
+        source, target: the texts; no translation is "".
+        line: where the unit begins in the file, from 1.
+        source_language, target_language: codes as the file has them; "" where it does not say.
+        state: "translated", "untranslated" (no target), or "review" (a target that somebody is yet to look at: fuzzy in
+            PO, needs-... in XLIFF).
+        id: the name that the file gives it (`tuid`, `id`); "" for none. Not always unique.
+        context: what tells it from others with the same source.
+        notes: remarks of developers and translators.
+        tags_source, tags_target: the inline tags that were taken out, as they stand in the file, in order.
+        plural: which plural form the target is, from 0, in PO; None where there is but one.
+        texts: TMX: every language -> text.
+        properties: TMX: type of each `<prop>` -> its text.
+    """
+
+    key: str
+    source: str
+    target: str = ""
+    line: int = 0
+    source_language: str = ""
+    target_language: str = ""
+    state: str = "untranslated"
+    id: str = ""
+    context: str = ""
+    notes: tuple[str, ...] = ()
+    tags_source: tuple[str, ...] = ()
+    tags_target: tuple[str, ...] = ()
+    plural: int | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new target of a unit.
+
+    Attributes:
+        text: the whole new target.
+        review: whether somebody is to look at it: `fuzzy` in PO, `needs-review-translation` in XLIFF 1.2, `initial` in
+            XLIFF 2. If not, such a mark is taken away. TMX has no such mark.
+        tags: inline tags that occur in `text`, as they stand in the file; all else in `text` is text.
+    """
+
+    text: str
+    review: bool = True
+    tags: tuple[str, ...] = ()
+
+
+def same_language(one: str, other: str) -> bool:
+    """Whether two codes are the same but for the way they are written: `en_us` and `en-US`."""
+    return _parts(one) == _parts(other)
+
+
+def find_language(wanted: str, languages: Iterable[str], place: Path | str) -> str:
+    """The one of `languages` that is meant by a code: written alike, else one that is more or less precise.
+
+    Raises:
+        DataError: none, or several; lists them all.
+    """
+    there = list(languages)
+    exact = [code for code in there if same_language(code, wanted)]
+    near = exact or [code for code in there if _overlap(code, wanted)]
+    if not near:
+        raise DataError(f"{place}: no language {wanted!r}; its languages are: {', '.join(there) or 'none'}")
+    if len({_parts(code) for code in near}) > 1:
+        raise DataError(f"{place}: {wanted!r} may be any of {', '.join(near)}: name one")
+    return near[0]
+
+
+def check_language(wanted: str | None, said: str, place: str) -> None:
+    """See that the language a file says it has is the one that was asked for; a file that says nothing is believed.
+
+    Raises:
+        DataError: it is another.
+    """
+    if wanted and said and not _overlap(wanted, said):
+        raise DataError(f"{place}: no language {wanted!r}; it is in {said}")
+
+
+def column_of_language(code: str, languages: Sequence[str]) -> str:
+    """The name of a language's column: `en` for `en-US`, or the whole code if there are several kinds of English."""
+    primary = _parts(code)[0]
+    alike = {_parts(other) for other in languages if _parts(other)[0] == primary}
+    return primary if len(alike) == 1 else code
+
+
+def unique_key(key: str, seen: set[str]) -> str:
+    """The key, or with a number behind it if it was there before; remembers it."""
+    given, number = key, 1
+    while key in seen:
+        number += 1
+        key = f"{given}#{number}"
+    seen.add(key)
+    return key
+
+
+def _parts(code: str) -> tuple[str, ...]:
+    return tuple(code.strip().lower().replace("_", "-").split("-"))
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = sorted((_parts(one), _parts(other)), key=len)
+    return second[: len(first)] == first
