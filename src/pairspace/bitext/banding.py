@@ -21,6 +21,7 @@ Step = tuple[int, int]
 Tile = Callable[[int, int, int, int], np.ndarray]
 
 _ROWS = 64  # anti-diagonals whose costs are computed at once
+_CELLS = 1 << 22  # of a whole table whose costs are all computed at once
 
 
 class Band:
@@ -61,7 +62,7 @@ def cheapest_steps(
     steps: Sequence[Step],
     tile: Tile,
     *,
-    deletion: float,
+    deletions: tuple[np.ndarray, np.ndarray],
     advance: Callable[[int], None] = lambda count: None,
 ) -> tuple[list[Step], float]:
     """The steps of the cheapest path within a band.
@@ -71,7 +72,7 @@ def cheapest_steps(
         steps: (p, q) of p and q sentences that may be one bead; steps (1, 0) and (0, 1) are added.
         tile: `tile(i0, i1, j0, j1)`: what steps cost that start at i in i0 ... i1 - 1 and j in j0 ... j1 - 1: float32
             (largest p, i1 - i0, largest q, j1 - j0). Costs of steps that lead beyond the ends are never read.
-        deletion: cost of the steps (1, 0) and (0, 1).
+        deletions: (n,) and (m,): what the steps (1, 0) and (0, 1) cost from each sentence.
         advance: told how many more anti-diagonals are done.
 
     Returns:
@@ -88,10 +89,10 @@ def cheapest_steps(
     came = np.zeros((rows, width), np.int8)
     total[deepest, margin - int(band.first[0])] = 0.0
     flat, across = total.reshape(-1), np.arange(width)
-    height = rows if width > band.m else _ROWS
+    height = rows if width > band.m and rows * width <= _CELLS else _ROWS
     for start in range(0, rows, height):
         diagonals = np.arange(start, min(start + height, rows))
-        costs = _costs(band, every, tile, deletion, diagonals)
+        costs = _costs(band, every, tile, deletions, diagonals)
         before = diagonals[:, None] - p - q
         shift = band.first[diagonals][:, None] - q - band.first[np.maximum(before, 0)]
         shift[before < 0] = 0
@@ -107,7 +108,9 @@ def cheapest_steps(
     return _trace(band, every, came), float(total[rows - 1 + deepest, margin + band.m - int(band.first[-1])])
 
 
-def _costs(band: Band, steps: Sequence[Step], tile: Tile, deletion: float, diagonals: np.ndarray) -> np.ndarray:
+def _costs(
+    band: Band, steps: Sequence[Step], tile: Tile, deletions: tuple[np.ndarray, np.ndarray], diagonals: np.ndarray
+) -> np.ndarray:
     """float32 (anti-diagonals, steps, width): what each step costs that ends at a node; infinite where none can."""
     j = band.first[diagonals][:, None] + np.arange(band.width)
     i = diagonals[:, None] - j
@@ -119,7 +122,10 @@ def _costs(band: Band, steps: Sequence[Step], tile: Tile, deletion: float, diago
     costs = np.full((len(diagonals), len(steps), band.width), np.inf, np.float32)
     for number, (p, q) in enumerate(steps):
         can = there & (i >= p) & (j >= q)
-        costs[:, number][can] = block[p - 1, i[can] - p - i0, q - 1, j[can] - q - j0] if p and q else deletion
+        if p and q:
+            costs[:, number][can] = block[p - 1, i[can] - p - i0, q - 1, j[can] - q - j0]
+        else:
+            costs[:, number][can] = deletions[0][i[can] - 1] if p else deletions[1][j[can] - 1]
     return costs
 
 
