@@ -2,5 +2,29 @@
 
 from pairspace.bitext.alignment import Alignment, Bead, align_vectors
 from pairspace.bitext.bead_costs import AlignmentOptions
+from pairspace.bitext.calibration import Calibration, calibrate, threshold_for
+from pairspace.bitext.filters import FILTERS, filter_pairs
+from pairspace.bitext.mining import Candidates, mine_vectors
+from pairspace.bitext.pairing import MinedPairs, language_sides, mine, pair_scores
+from pairspace.bitext.scoring import DOUBTS, Scored, score_pairs
 
-__all__ = ["Alignment", "AlignmentOptions", "Bead", "align_vectors"]
+__all__ = [
+    "DOUBTS",
+    "FILTERS",
+    "Alignment",
+    "AlignmentOptions",
+    "Bead",
+    "Calibration",
+    "Candidates",
+    "MinedPairs",
+    "Scored",
+    "align_vectors",
+    "calibrate",
+    "filter_pairs",
+    "language_sides",
+    "mine",
+    "mine_vectors",
+    "pair_scores",
+    "score_pairs",
+    "threshold_for",
+]

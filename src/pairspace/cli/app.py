@@ -18,7 +18,9 @@ from pairspace.cli.explain import explain
 from pairspace.cli.index import index
 from pairspace.cli.info import info
 from pairspace.cli.join import join
+from pairspace.cli.mine import mine
 from pairspace.cli.mine_negatives import mine_negatives
+from pairspace.cli.score import score
 from pairspace.cli.search import search
 from pairspace.cli.sweep import sweep
 from pairspace.cli.train import train
@@ -34,7 +36,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (train, sweep, evaluate, compare, join, mine_negatives, index, search, explain, encode, info, demo):
+for verb in (
+    train,
+    sweep,
+    evaluate,
+    compare,
+    join,
+    mine_negatives,
+    mine,
+    score,
+    index,
+    search,
+    explain,
+    encode,
+    info,
+    demo,
+):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
 
