@@ -47,6 +47,9 @@ def folder(tmp_path):
         "query-id\tcorpus-id\tscore\n" + "".join(f"q{i}\t{r['md5']}\t1\n" for i, r in enumerate(rows))
     )
     (tmp_path / "texts.txt").write_text("".join(r["short_en"] + "\n" for r in rows))
+    both = [(r["short_en"], r["short_de"]) for r in rows if r["short_de"]]
+    for name, texts in zip(("english", "german"), zip(*both, strict=True), strict=True):
+        (tmp_path / f"{name}.txt").write_text("".join(text + "\n" for text in texts), encoding="utf-8")
     small = pa.table({"question": test["short_en"], "answer": test["long_en"]})
     pq.write_table(small, tmp_path / "your.parquet")
     return tmp_path
