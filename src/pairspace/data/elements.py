@@ -7,26 +7,27 @@ come back with references resolved, CDATA opened, comments left out and line end
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property
 from xml.parsers import expat
 
-from pairspace.data.markup import TAG, local_name
+from pairspace.data.markup import local_name
 from pairspace.errors import DataError
 
 __all__ = ["Node", "Patch", "content", "element_tree", "escape", "indentation", "patched", "set_attributes"]
 
-_TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|" + TAG.pattern, re.S)
-_NAME = re.compile(rb"</?([^\s/>]+)")
+_TAG = rb"<(/?)([^\s/>]+)(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>"
+_TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|" + _TAG, re.S)
 _ATTRIBUTE = re.compile(rb"\s([^\s=/<>\"']+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+_BLANK = re.compile(r"\r\n|[\t\r\n]")
+_SLASH = ord("/")
 _REFERENCE = re.compile(r"&([^;&\s]*);")
 _INDENTATION = re.compile(rb"(?:\r\n|\r|\n)[ \t]*\Z")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """An element and where it lies in `raw`: `<start> ... <inner> content <close> ... <end>`."""
 
@@ -37,23 +38,25 @@ class Node:
     close: int = 0
     end: int = 0
     children: list[Node] = field(default_factory=list)
+    _attributes: dict[str, str] | None = None
 
     @property
     def tag(self) -> bytes:
         """The start tag."""
         return self.raw[self.start : self.inner]
 
-    @cached_property
+    @property
     def attributes(self) -> dict[str, str]:
         """Its attributes by their full names."""
-        found = _ATTRIBUTE.findall(self.tag)
-        return {name.decode(): _resolved(" ".join(re.split(r"[\t\r\n]", v[1:-1].decode()))) for name, v in found}
+        if self._attributes is None:
+            self._attributes = {name.decode(): _value(value[1:-1]) for name, value in _ATTRIBUTE.findall(self.tag)}
+        return self._attributes
 
     def all(self, *names: str) -> list[Node]:
         """Its children of these names, in order; names with another prefix than its own are others."""
-        prefix = self.name[: len(self.name) - len(local_name(self.name))]
-        wanted = [prefix + name for name in names]
-        return [child for child in self.children if child.name in wanted]
+        if prefix := self.name[: len(self.name) - len(local_name(self.name))]:
+            names = tuple(prefix + name for name in names)
+        return [child for child in self.children if child.name in names]
 
     def first(self, name: str) -> Node | None:
         """Its first child of this name."""
@@ -68,15 +71,17 @@ def element_tree(raw: bytes) -> Node:
     """The element that `raw` is, with all within it."""
     top = Node(raw, "", 0, 0)
     open_nodes = [top]
-    for start, end, token in _tags(raw, 0, len(raw)):
-        if token.startswith(b"</"):
+    for match in _TOKEN.finditer(raw):
+        closing, name = match.groups()
+        if closing:
             node = open_nodes.pop()
-            node.close, node.end = start, end
-            continue
-        node = Node(raw, _tag_name(token), start, end, end, end)
-        open_nodes[-1].children.append(node)
-        if not token.endswith(b"/>"):
-            open_nodes.append(node)
+            node.close, node.end = match.span()
+        elif name is not None:
+            start, end = match.span()
+            node = Node(raw, name.decode(), start, end, end, end)
+            open_nodes[-1].children.append(node)
+            if raw[end - 2] != _SLASH:
+                open_nodes.append(node)
     return top.children[0]
 
 
@@ -108,7 +113,7 @@ def content(node: Node, codes: Collection[str] = ()) -> tuple[str, tuple[str, ..
             depth += 0 if alone else -1 if closing else 1
             if not depth:
                 tags.append(node.raw[code_start:at].decode())
-        elif not closing and not alone and local_name(_tag_name(token)) in codes:
+        elif not closing and not alone and local_name(match[2].decode()) in codes:
             code_start, depth = match.start(), 1
         else:
             tags.append(token.decode())
@@ -168,15 +173,9 @@ def indentation(node: Node) -> bytes:
     return b"" if found is None else found[0]
 
 
-def _tags(raw: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    for match in _TOKEN.finditer(raw, start, end):
-        if not match[0].startswith((b"<!", b"<?")):
-            yield match.start(), match.end(), match[0]
-
-
-def _tag_name(tag: bytes) -> str:
-    found = _NAME.match(tag)
-    return "" if found is None else found[1].decode()
+def _value(raw: bytes) -> str:
+    """An attribute's value: white space is blanks, references are resolved."""
+    return _resolved(_BLANK.sub(" ", raw.decode()))
 
 
 def _text(raw: bytes) -> str:

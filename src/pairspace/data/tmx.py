@@ -1,4 +1,4 @@
-"""TMX 1.4, the format of translation memories: read, changed in place, and written, as a stream.
+"""TMX 1.4, the format of translation memories: read, and changed in place, as a stream.
 
 A `<tu>` holds a `<tuv>` for each language, and that a `<seg>`. Of the inline tags, `<bpt>`, `<ept>`, `<ph>`, `<it>` and
 `<ut>` hold code of the document the text came from and are taken out whole; `<hi>` holds text. A unit's key is its
@@ -10,7 +10,7 @@ Which languages there are is found by looking through the file for `<tuv xml:lan
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -96,20 +96,25 @@ class _Pick:
         self.source = None if source is None else find_language(source, self.languages, path)
         self.target = None if target is None else find_language(target, self.languages, path)
         self._header = ""
+        self._known: dict[tuple[str, ...], tuple[str, str]] = {}
 
     def read_header(self, element: Element) -> None:
         self._header = element_tree(element.raw).attributes.get("srclang", "")
 
-    def sides(self, tu: Node, there: list[str]) -> tuple[str, str]:
+    def sides(self, tu: Node, there: Iterable[str]) -> tuple[str, str]:
         """The codes of source and target in a unit that has these languages; "" for none."""
+        key = (tu.attributes.get("srclang", self._header), *there)
+        if key not in self._known:
+            self._known[key] = self._sides(*key)
+        return self._known[key]
+
+    def _sides(self, said: str, *there: str) -> tuple[str, str]:
         source = self.source
         if source is None:
-            said = tu.attributes.get("srclang", self._header)
             others = [code for code in there if self.target is None or not same_language(code, self.target)]
             source = next(iter([code for code in others if same_language(code, said)] or others), "")
-        others = [code for code in self.languages if not same_language(code, source)]
-        target = self.target or (others[0] if len(others) == 1 else "")
-        return source, target
+        left = [code for code in self.languages if not same_language(code, source)]
+        return source, self.target or (left[0] if len(left) == 1 else "")
 
 
 def _unit(element: Element, number: int, pick: _Pick) -> Unit | None:
@@ -120,7 +125,7 @@ def _unit(element: Element, number: int, pick: _Pick) -> Unit | None:
         seg = tuv.first("seg")
         if code not in read and seg is not None:
             read[code] = content(seg, _CODES)
-    source, target = pick.sides(tu, list(read))
+    source, target = pick.sides(tu, read)
     find = partial(_like, read)
     if find(source) is None:
         return None

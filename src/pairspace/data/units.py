@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pairspace.errors import DataError
@@ -116,6 +117,7 @@ def unique_key(key: str, seen: set[str]) -> str:
     return key
 
 
+@lru_cache(256)
 def _parts(code: str) -> tuple[str, ...]:
     return tuple(code.strip().lower().replace("_", "-").split("-"))
 

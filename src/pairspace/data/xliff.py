@@ -45,10 +45,7 @@ def scan_xliff(path: Path, source: str | None, target: str | None) -> Iterator[U
     seen: set[str] = set()
     for piece in Markup(path, "xliff", _WANTED).pieces():
         if isinstance(piece, Element):
-            try:
-                _check_head(piece, source, target)
-            except DataError as error:
-                raise DataError(f"{path}, line {piece.line}: {error}") from error
+            _check_head(piece, path, source, target)
             try:
                 units = [_unit(piece, part, key) for key, part in _parts(piece, seen)]
             except DataError as error:
@@ -67,8 +64,8 @@ def rewrite_xliff(
         if not isinstance(piece, Element):
             yield markup.encode(piece)
             continue
+        _check_head(piece, path, source, target)
         try:
-            _check_head(piece, source, target)
             patches: list[Patch] = []
             for key, part in _parts(piece, seen):
                 if change := changes.get(key):
@@ -79,13 +76,14 @@ def rewrite_xliff(
         yield markup.encode(patched(piece.raw, patches) if patches else piece.raw)
 
 
-def _check_head(element: Element, source: str | None, target: str | None) -> None:
+def _check_head(element: Element, path: Path, source: str | None, target: str | None) -> None:
+    place = f"{path}, line {element.line}"
     version = element.parents[0].attributes.get("version", "")
     if version[:2] not in ("1.", "2."):
-        raise DataError(f"XLIFF {version or 'without a version'}; 1.2 and 2.0 are read")
+        raise DataError(f"{place}: XLIFF {version or 'without a version'}; 1.2 and 2.0 are read")
     said = _languages(element)
-    check_language(source, said[0], "this unit")
-    check_language(target, said[1], "this unit")
+    check_language(source, said[0], place)
+    check_language(target, said[1], place)
 
 
 def _is_second(element: Element) -> bool:

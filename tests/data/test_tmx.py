@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from pairspace.data import Change, read_units, tmx_languages, update_units
+from pairspace.data.translations import scan_units
+from pairspace.errors import DataError
+
+HEAD = '<?xml version="1.0"?>\n<tmx version="1.4"><header srclang="{}" o-tmf="x"/><body>\n'
+FOOT = "</body></tmx>"
+TWO = """<tu tuid='a&amp;1'>
+  <note>a note</note><note/><prop type="x-context">menu</prop><prop type='score'>0.5</prop>
+  <tuv xml:lang="EN-us"><prop type="inner">no</prop>
+    <seg>Press <bpt i="1">&lt;b&gt;</bpt>OK<ept i="1"/> now &amp; <hi>then</hi></seg></tuv>
+  <tuv xml:lang='it'>
+    <seg><![CDATA[Premi <OK>]]> &#xE8;<!-- <seg> --></seg>
+  </tuv>
+</tu>
+<tu><tuv xml:lang="en-US"><seg>Alone</seg></tuv></tu>
+<tu><tuv lang="it"><seg/></tuv><tuv lang="en-US"><seg>Empty</seg></tuv></tu>
+"""
+
+
+def write(path, units=TWO, srclang="en-US", codec="utf-8"):
+    path.write_bytes((HEAD.format(srclang) + units + FOOT).encode(codec))
+    return path
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_units_of_a_memory(tmp_path, codec):
+    first, alone, empty = read_units(write(tmp_path / "a.tmx", codec=codec))
+    assert (first.key, first.id, first.line, first.context) == ("1", "a&1", 3, "menu")
+    assert (first.source, first.target) == ("Press OK now & then", "Premi <OK> è")
+    assert (first.source_language, first.target_language, first.state) == ("EN-us", "it", "translated")
+    assert first.tags_source == ('<bpt i="1">&lt;b&gt;</bpt>', '<ept i="1"/>', "<hi>", "</hi>")
+    assert (first.notes, first.properties) == (("a note", ""), {"x-context": "menu", "score": "0.5"})
+    assert first.texts == {"EN-us": first.source, "it": first.target}
+    assert [(u.key, u.line, u.source, u.target, u.state) for u in (alone, empty)] == [
+        ("2", 11, "Alone", "", "untranslated"),
+        ("3", 12, "Empty", "", "untranslated"),
+    ]
+
+
+def many(*codes):
+    return "<tu>" + "".join(f'<tuv xml:lang="{code}"><seg>in {code}</seg></tuv>' for code in codes) + "</tu>\n"
+
+
+def test_source_and_target_are_chosen_among_many_languages(tmp_path):
+    path = write(tmp_path / "a.tmx", many("de", "en-GB", "it") + many("it", "de") + many("en-GB", "it"), "en-GB")
+    assert tmx_languages(path) == ["de", "en-GB", "it"]
+    assert [(u.key, u.source, u.target) for u in read_units(path, source="en", target="it")] == [
+        ("1", "in en-GB", "in it"),
+        ("3", "in en-GB", "in it"),
+    ]
+    assert [(u.source, u.target) for u in read_units(path, target="de")] == [
+        ("in en-GB", "in de"),
+        ("in it", "in de"),
+        ("in en-GB", ""),
+    ]
+    assert next((u.source, u.target_language) for u in read_units(path)) == ("in en-GB", "")
+    with pytest.raises(DataError, match=r"a\.tmx: no language 'fr'; its languages are: de, en-GB, it"):
+        list(read_units(path, source="fr"))
+    with pytest.raises(DataError, match="'pt' may be any of pt-BR, pt-PT"):
+        list(read_units(write(tmp_path / "b.tmx", many("pt-BR", "en") + many("pt-PT", "en")), target="pt"))
+
+
+def test_languages_are_found_across_blocks(tmp_path, monkeypatch):
+    from pairspace.data import markup
+
+    path = write(tmp_path / "a.tmx", many("de", "en-GB") + many("it", "de", "fr-CA"))
+    for size in (1, 3, 50):
+        monkeypatch.setattr(markup, "_BLOCK", size)
+        assert tmx_languages(path) == ["de", "en-GB", "it", "fr-CA"]
+
+
+def test_a_header_that_allows_any_source_takes_the_first(tmp_path):
+    path = write(tmp_path / "a.tmx", many("de", "it") + '<tu srclang="it">' + many("de", "it")[4:], "*all*")
+    assert [(u.source, u.target) for u in read_units(path)] == [("in de", "in it"), ("in it", "in de")]
+
+
+def test_only_the_target_changes(tmp_path):
+    path, output = write(tmp_path / "a.tmx"), tmp_path / "b.tmx"
+    update_units(path, output, {"1": Change("Nuovo & <b>\nx"), "2": Change("Solo"), "3": Change("V")})
+    old, new = path.read_text(), output.read_text()
+    wanted = old.replace("<![CDATA[Premi <OK>]]> &#xE8;<!-- <seg> -->", "Nuovo &amp; &lt;b&gt;\nx")
+    wanted = wanted.replace("Alone</seg></tuv>", 'Alone</seg></tuv><tuv xml:lang="it"><seg>Solo</seg></tuv>')
+    assert new == wanted.replace("<seg/>", "<seg>V</seg>")
+    assert [u.target for u in read_units(output)] == ["Nuovo & <b>\nx", "Solo", "V"]
+
+
+def test_a_new_translation_takes_the_place_and_indentation_of_its_neighbour(tmp_path):
+    path = write(tmp_path / "a.tmx", many("en", "it") + '<tu>\r\n   <tuv xml:lang="en">\r\n<seg>x</seg></tuv>\r\n</tu>')
+    update_units(path, path, {"2": Change("y")})
+    assert b'</tuv>\r\n   <tuv xml:lang="it"><seg>y</seg></tuv>\r\n</tu>' in path.read_bytes()
+
+
+def test_tags_are_written_where_the_change_names_them(tmp_path):
+    path = write(tmp_path / "a.tmx")
+    tags = next(read_units(path)).tags_source
+    update_units(path, path, {"1": Change(f"Premi {tags[0]}OK{tags[1]} <ora>", tags=tags)})
+    unit = next(read_units(path))
+    assert (unit.target, unit.tags_target) == ("Premi OK <ora>", tags[:2])
+
+
+def test_a_change_that_cannot_be_made_says_why_and_writes_nothing(tmp_path):
+    path, output = write(tmp_path / "a.tmx", many("de", "en", "it")), tmp_path / "b.tmx"
+    for changes, message in [
+        ({"9": Change("x"), "8": Change("x")}, r"a\.tmx: no unit '8' and 1 more; nothing was written"),
+        ({"1": Change("x")}, r"a\.tmx, line 3: more than two languages \(de, en, it\): name the target"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            update_units(path, output, changes)
+    with pytest.raises(DataError, match=r"line 3: .*U\+0008"):
+        update_units(path, output, {"1": Change("a\bb")}, target="it")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tmx"]
+
+
+def test_a_broken_unit_is_named_and_the_others_still_read(tmp_path):
+    bad = "<tu><tuv><seg>no language</seg></tuv></tu>\n<tu><tuv xml:lang='en'><seg>&nbsp;</seg></tuv></tu>\n"
+    doctype = '<!DOCTYPE tmx SYSTEM "tmx14.dtd">'
+    path = tmp_path / "a.tmx"
+    path.write_text(doctype + HEAD.format("en").split("\n", 1)[1] + bad + many("en", "it") + FOOT)
+    found = list(scan_units(path))
+    assert [str(one).rpartition("a.tmx")[2] for one in found[:2]] == [
+        ", line 2: a <tuv> without xml:lang",
+        ", line 3: the entity &nbsp; is not known; write the character itself",
+    ]
+    assert found[2].target == "in it"
+    with pytest.raises(DataError, match="without xml:lang"):
+        list(read_units(path))
+
+
+def test_a_character_that_the_encoding_lacks_is_written_as_a_reference(tmp_path):
+    path = tmp_path / "a.tmx"
+    text = '<?xml version="1.0" encoding="ISO-8859-1"?><tmx><body>' + many("en", "it") + "<!-- è --></body></tmx>"
+    path.write_bytes(text.encode("latin-1"))
+    update_units(path, path, {"1": Change("è €")})
+    assert b"<seg>\xe8 &#8364;</seg>" in path.read_bytes()
+    assert path.read_bytes().endswith(b"<!-- \xe8 --></body></tmx>")
+    assert next(read_units(path)).target == "è €"
