@@ -1,0 +1,173 @@
+"""Files filled from a memory: what is filled, what is left and why, and that no other byte changes."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+import pytest
+
+from pairspace.bitext import TranslationMemory, pretranslate
+from pairspace.data import read_units, write_tmx
+from pairspace.errors import DataError, PairspaceError
+
+HEAD = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n"Language: it\\n"\n'
+HEAD += '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+PLURAL = 'msgid "%d file"\nmsgid_plural "%d files"\nmsgstr[0] "{}"\nmsgstr[1] "{}"\n\n'
+PAIRS = [
+    ("Save the file", "Salva il file"),
+    ("Copy to %s", "Copia"),
+    ("Copy 3 files to %s", "Copia 3 file in %s"),
+    ("%d files", "%d archivi"),
+    ("Sense", "Senso"),
+]
+PO = (
+    HEAD
+    + """# of a translator
+#: a.c:1
+msgid   "Save the file"
+msgstr  "Registra il file"
+
+msgid "Save the file\\n"
+msgstr ""
+
+#, c-format
+msgid "Copy 4 files to %s"
+msgstr ""
+
+msgid "Copy to %s"
+msgstr ""
+
+#, fuzzy
+msgid "Save  the file"
+msgstr "Boh"
+
+msgid "nothing like it"
+msgstr ""
+
+#~ msgid "Save the file"
+#~ msgstr ""
+"""
+)
+
+
+class Senses:
+    """A space in which two texts mean the same, and no others do."""
+
+    name, query_side, fusion_weight, language = "senses", "en", None, "english"
+    sides, document_side, dimension, sparse, path, fingerprint = ("en", "it"), "it", 3, False, None, "0123"
+
+    def encode(self, items, *, side=None, cache=True, progress=None):
+        return np.eye(3, dtype=np.float32)[
+            [0 if t in ("Sense", "Meaning") else 1 if side == "it" else 2 for t in items]
+        ]
+
+
+@pytest.fixture
+def memory(tmp_path):
+    write_tmx(tmp_path / "memory.tmx", PAIRS, source_language="en", target_language="it")
+    (tmp_path / "old.po").write_text(HEAD + PLURAL.format("%d file", "%d file (più)"))
+    files = [tmp_path / "memory.tmx", tmp_path / "old.po"]
+    with TranslationMemory.build(tmp_path / "tm", files, source="en", target="it") as memory:
+        yield memory
+
+
+@pytest.fixture
+def fill(tmp_path, memory):
+    """`fill("a.po", text)`: the summary and the text of the copy."""
+
+    def fill(name, text, **how):
+        (tmp_path / name).write_text(text)
+        found = pretranslate(memory, tmp_path / name, tmp_path / f"out-{name}", **how)
+        return found, (tmp_path / f"out-{name}").read_text()
+
+    return fill
+
+
+def changed(before, after):
+    lines = difflib.ndiff(before.splitlines(), after.splitlines())
+    return [line for line in lines if line[0] in "+-"]
+
+
+def test_only_what_is_not_translated_is_filled_and_marked(fill):
+    found, text = fill("a.po", PO)
+    assert changed(PO, text) == [
+        "+ #, fuzzy",
+        '- msgstr ""',
+        '+ msgstr "Salva il file\\n"',
+        "- #, c-format",
+        "+ #, fuzzy, c-format",
+        '- msgstr ""',
+        '+ msgstr "Copia 3 file in %s"',
+    ]
+    assert (found.units, found.translated, found.review) == (6, 1, 1)
+    assert found.filled == {"exact": 1, "fuzzy": 1, "semantic": 0}
+    assert (found.below, found.lost_placeholders, found.tagged, found.plural, found.numbers) == (1, 1, 0, 0, 1)
+
+
+def test_the_minimum_decides_what_is_good_enough(fill):
+    found, text = fill("a.po", PO, minimum=1.0)
+    assert found.filled == {"exact": 1, "fuzzy": 0, "semantic": 0} and found.below == 2
+    assert "Copia 3" not in text
+    with pytest.raises(PairspaceError, match="at most 1"):
+        fill("a.po", PO, minimum=85)
+
+
+def test_nothing_to_fill_gives_the_same_bytes(fill):
+    text = HEAD + 'msgid "Save the file"\nmsgstr "Mio"\n'
+    found, copy = fill("a.po", text)
+    assert copy == text and sum(found.filled.values()) == 0
+
+
+def test_plural_forms_come_from_the_same_forms(fill):
+    found, text = fill("a.po", HEAD + PLURAL.format("", ""))
+    assert "#, fuzzy" in text and 'msgstr[0] "%d file"' in text and 'msgstr[1] "%d file (più)"' in text
+    assert found.filled["exact"] == 2 and found.plural == 0
+
+
+def test_an_entry_with_one_plural_form_translated_is_left(fill):
+    before = HEAD + PLURAL.format("%d documento", "") + PLURAL.replace("file", "line").format("", "")
+    found, text = fill("a.po", before)
+    assert text == before
+    assert (found.translated, found.plural, found.units) == (1, 3, 4)
+
+
+def test_xliff_is_filled_and_units_with_tags_are_left(fill):
+    before = """<xliff version="1.2"><file original="a" source-language="en" target-language="it" datatype="x"><body>
+<trans-unit id="1"><source>Save the file</source></trans-unit>
+<trans-unit id="2"><source>Save the <g id="1">file</g></source></trans-unit>
+<trans-unit id="3" approved="yes"><source>Save the file</source><target>Mio</target></trans-unit>
+</body></file></xliff>
+"""
+    found, text = fill("a.xlf", before)
+    assert changed(before, text) == [
+        '- <trans-unit id="1"><source>Save the file</source></trans-unit>',
+        '+ <trans-unit id="1"><source>Save the file</source>'
+        '<target state="needs-review-translation">Salva il file</target></trans-unit>',
+    ]
+    assert (found.filled["exact"], found.tagged, found.translated) == (1, 1, 1)
+
+
+def test_a_match_by_meaning_fills_where_no_other_does(tmp_path):
+    write_tmx(tmp_path / "memory.tmx", PAIRS, source_language="en", target_language="it")
+    (tmp_path / "a.po").write_text(HEAD + 'msgid "Meaning"\nmsgstr ""\n\nmsgid "Sense"\nmsgstr ""\n')
+    with TranslationMemory.build(tmp_path / "tm", tmp_path / "memory.tmx", Senses()) as memory:
+        found = pretranslate(memory, tmp_path / "a.po", tmp_path / "b.po")
+        none = pretranslate(memory, tmp_path / "a.po", tmp_path / "c.po", semantic_minimum=2)
+    assert found.filled == {"exact": 1, "fuzzy": 0, "semantic": 1}
+    assert [(unit.target, unit.state) for unit in read_units(tmp_path / "b.po")] == [("Senso", "review")] * 2
+    assert none.filled["semantic"] == 0 and none.below == 1
+
+
+def test_the_file_may_be_filled_in_place_and_a_wrong_language_is_refused(tmp_path, memory):
+    path = tmp_path / "a.po"
+    path.write_text(PO)
+    with pytest.raises(DataError, match="no language 'de'"):
+        pretranslate(memory, path, path, target="de")
+    assert path.read_text() == PO
+    path.write_text(PO.replace("Language: it", "Language: fr"))
+    with pytest.raises(PairspaceError, match="no language 'fr'"):
+        pretranslate(memory, path, path)
+    path.write_text(PO)
+    assert pretranslate(memory, path, path).filled["exact"] == 1
+    assert pretranslate(memory, path, path).review == 3
