@@ -4,8 +4,11 @@ from pairspace.bitext.alignment import Alignment, Bead, align_vectors
 from pairspace.bitext.bead_costs import AlignmentOptions
 from pairspace.bitext.calibration import Calibration, calibrate, threshold_for
 from pairspace.bitext.filters import FILTERS, filter_pairs
+from pairspace.bitext.matching import Match, Origin, Question
+from pairspace.bitext.memory import TranslationMemory
 from pairspace.bitext.mining import Candidates, mine_vectors
 from pairspace.bitext.pairing import MinedPairs, language_sides, mine, pair_scores
+from pairspace.bitext.pretranslation import Pretranslation, pretranslate
 from pairspace.bitext.scoring import DOUBTS, Scored, score_pairs
 
 __all__ = [
@@ -16,8 +19,13 @@ __all__ = [
     "Bead",
     "Calibration",
     "Candidates",
+    "Match",
     "MinedPairs",
+    "Origin",
+    "Pretranslation",
+    "Question",
     "Scored",
+    "TranslationMemory",
     "align_vectors",
     "calibrate",
     "filter_pairs",
@@ -25,6 +33,7 @@ __all__ = [
     "mine",
     "mine_vectors",
     "pair_scores",
+    "pretranslate",
     "score_pairs",
     "threshold_for",
 ]

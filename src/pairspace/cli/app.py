@@ -23,6 +23,7 @@ from pairspace.cli.mine_negatives import mine_negatives
 from pairspace.cli.score import score
 from pairspace.cli.search import search
 from pairspace.cli.sweep import sweep
+from pairspace.cli.tm import tm_app
 from pairspace.cli.train import train
 from pairspace.errors import PairspaceError
 
@@ -54,6 +55,7 @@ for verb in (
 ):
     app.command()(verb)
 app.add_typer(cache_app, name="cache")
+app.add_typer(tm_app, name="tm")
 
 
 def main() -> None:
