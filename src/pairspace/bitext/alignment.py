@@ -29,7 +29,7 @@ from pairspace.progress import progress_bar
 __all__ = ["Alignment", "Bead", "align_vectors"]
 
 _EPSILON = 1e-6
-_OFF = 0.1  # a ratio of lengths that is this much off (natural logarithm) is worth a second search
+_ENOUGH = 10  # beads of one sentence a side that say what the usual ratio of lengths is
 
 
 class Bead(NamedTuple):
@@ -71,8 +71,8 @@ def align_vectors(
     """Align two texts by the vectors of their runs of sentences.
 
     Args:
-        blocks_left: float (most_left, n, dim): row i of block k is the vector of the k + 1 sentences from i on. The last
-            k rows of block k, where the text is too short, are never read.
+        blocks_left: float (most_left, n, dim): row i of block k is the vector of the k + 1 sentences from i on. The
+            last k rows of block k, where the text is too short, are never read.
         blocks_right: float (most_right, m, dim), the same of the other text.
         lengths: characters of each sentence, (n,) and (m,); None goes by vectors alone, as vecalign does.
         options: the settings; by default those of the class, of as many blocks as are given.
@@ -116,19 +116,20 @@ def _coarse_to_fine(
     while levels[-1][0].shape[1] * levels[-1][1].shape[1] > options.exact**2:
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
     nodes: np.ndarray | None = None
-    work = sum(a.shape[1] + b.shape[1] + 1 for a, b in levels)
+    searched = levels if lengths is None else [(left, right), *levels]
+    work = sum(a.shape[1] + b.shape[1] + 1 for a, b in searched)
     with progress_bar("aligning", work, unit="diagonals", show=progress) as bar:
         for a, b in reversed(levels):
             finest, n, m = a is left, a.shape[1], b.shape[1]
-            costs = BeadCosts(a, b, options, lengths if finest else None)
+            costs = BeadCosts(a, b, options)
             band = Band.whole(n, m) if nodes is None else Band.around(n, m, nodes, options.band)
             sizes = options.steps if finest else [(1, 1)]
             steps, cost = cheapest_steps(band, sizes, costs.tile, deletions=costs.deletions, advance=bar.advance)
             nodes = _matched(steps) * 2
-        if lengths is not None and (ratio := _ratio(steps, lengths)) and abs(np.log(ratio / costs.ratio)) > _OFF:
-            # much of one text has no counterpart: lengths are compared anew, by what was matched
-            costs.ratio = ratio
-            steps, cost = cheapest_steps(band, sizes, costs.tile, deletions=costs.deletions)
+        if lengths is not None:
+            # the usual ratio is that of what vectors alone have matched: half of one text may have no counterpart
+            costs.weigh(lengths, _ratio(steps, lengths))
+            steps, cost = cheapest_steps(band, sizes, costs.tile, deletions=costs.deletions, advance=bar.advance)
     return Alignment(list(_beads(steps, costs)), cost, costs.deletion)
 
 
@@ -193,14 +194,17 @@ def _matched(steps: list[Step]) -> np.ndarray:
     return np.stack(_spans(steps), 1).reshape(-1, 2)
 
 
-def _ratio(steps: list[Step], lengths: tuple[RunLengths, RunLengths]) -> float | None:
-    """Characters of the left text for one of the right, in what was matched; None if nothing was."""
+def _ratio(steps: list[Step], lengths: tuple[RunLengths, RunLengths]) -> float:
+    """Characters of the left text for one of the right, in what was matched, one to one where that is often enough."""
     before, after = _spans(steps)
+    single = (after - before == 1).all(1)
+    if single.sum() >= _ENOUGH:
+        before, after = before[single], after[single]
     totals = []
     for side, one in enumerate(lengths):
         upto = np.concatenate([[0.0], np.cumsum(one.characters[0], dtype=np.float64)])
         totals.append(float((upto[after[:, side]] - upto[before[:, side]]).sum()))
-    return totals[0] / totals[1] if min(totals) > 0 else None
+    return totals[0] / totals[1] if min(totals) > 0 else 1.0
 
 
 def _beads(steps: list[Step], costs: BeadCosts) -> Iterator[Bead]:

@@ -46,7 +46,8 @@ class Band:
         """Nodes at most `half` away from the straight lines between the given ones.
 
         Args:
-            n, m: sentences of the left and of the right text.
+            n: sentences of the left text.
+            m: of the right one.
             nodes: (k, 2), growing; start and end are added.
             half: so many nodes either way.
         """

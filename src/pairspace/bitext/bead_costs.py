@@ -10,7 +10,8 @@ nearer than others. By vectors alone, as in vecalign,
     cost(x, y)  = p q d(x, y)
     cost(s, -)  = t
 
-where t is a quantile of what randomly drawn pairs of single sentences cost. With lengths, in characters,
+where t is a quantile of what randomly drawn pairs of single sentences cost. Of these pairs up to one in max(n, m) are
+translations: quantile f of the others is taken, f + (1 - f) / max(n, m) of all. With lengths, in characters,
 
     cost(x, y)  = (w(x) + w(y)) / 2 * (d(x, y) + a (1 - shorter / longer)) + b ((p + q) / 2 - 1)
     cost(s, -)  = t w(s)
@@ -33,18 +34,20 @@ from pairspace.errors import ShapeError
 __all__ = ["AlignmentOptions", "BeadCosts", "RunLengths"]
 
 _EPSILON = 1e-6
+_ROUNDING = 1e-5  # the least distance: of equal texts, small beads cost less than large ones
 _SHORTEST = 3.0  # characters; shorter sentences weigh as much as these
 
 
 @dataclass(frozen=True)
 class AlignmentOptions:
-    """How texts are aligned. `length` and `merge` were tuned on one article, German and French, with e5.
+    """How texts are aligned. `deletion`, `length` and `merge` were tuned on one article with e5.
 
     Attributes:
         most_left, most_right: sentences a bead may have on each side.
         most: sentences a bead may have on both sides together (vecalign's `alignment_max_size`).
         deletion: quantile of the costs of random pairs that a deletion costs; larger keeps more (vecalign's
-            `del_percentile_frac`).
+            `del_percentile_frac`, there 0.2; with e5, whose distances vary less, gaps are then filled with what is
+            near).
         length: how much unlike lengths count; a in the formula.
         merge: what each sentence more than one a side costs; b in the formula.
         centre: subtract each text's mean vector first; for encoders whose vectors all lie in one direction.
@@ -58,7 +61,7 @@ class AlignmentOptions:
     most_left: int = 4
     most_right: int = 4
     most: int = 8
-    deletion: float = 0.2
+    deletion: float = 0.02
     length: float = 0.3
     merge: float = 0.35
     centre: bool = True
@@ -111,59 +114,60 @@ class BeadCosts:
 
     Attributes:
         deletion: t in the formula.
-        lengths: of the left and the right text; None to go by vectors alone.
-        ratio: characters of the left text for one of the right, as lengths are compared.
     """
 
-    def __init__(
-        self,
-        left: np.ndarray,
-        right: np.ndarray,
-        options: AlignmentOptions,
-        lengths: tuple[RunLengths, RunLengths] | None = None,
-    ) -> None:
-        """Args: unit vectors of runs as `align_vectors` takes them, the settings, and lengths for the second formula."""
+    def __init__(self, left: np.ndarray, right: np.ndarray, options: AlignmentOptions) -> None:
+        """Costs by the first formula, of unit vectors of runs as `align_vectors` takes them."""
         random = np.random.default_rng(options.seed)
-        self.lengths, self.ratio = lengths, 1.0
+        self._lengths: tuple[RunLengths, RunLengths] | None = None
+        self._ratio = 1.0
         self._left, self._right, self._options = left, right, options
         drawn_left, drawn_right = (_drawn(side, options.samples, random) for side in (left, right))
         self._mean_left = 1.0 - left @ drawn_right.mean(0)
         self._mean_right = 1.0 - right @ drawn_left.mean(0)
         self.deletion = self._quantile(random)
-        if lengths is not None:
-            totals = [float(one.characters[0].sum()) for one in lengths]
-            self.ratio = max(totals[0], 1.0) / max(totals[1], 1.0)
+
+    def weigh(self, lengths: tuple[RunLengths, RunLengths], ratio: float) -> None:
+        """From now on, costs by the second formula.
+
+        Args:
+            lengths: of the left and the right text.
+            ratio: characters of the left text for one of the right.
+        """
+        self._lengths, self._ratio = lengths, ratio
 
     @property
     def deletions(self) -> tuple[np.ndarray, np.ndarray]:
         """What leaving out each sentence of the left and of the right text costs."""
-        if self.lengths is not None:
-            return self.deletion * self.lengths[0].weights[0], self.deletion * self.lengths[1].weights[0]
+        if self._lengths is not None:
+            return self.deletion * self._lengths[0].weights[0], self.deletion * self._lengths[1].weights[0]
         sizes = self._left.shape[1], self._right.shape[1]
         return np.full(sizes[0], self.deletion, np.float32), np.full(sizes[1], self.deletion, np.float32)
 
     def distance(self, p: int, i: np.ndarray, q: int, j: np.ndarray) -> np.ndarray:
-        """d of runs of p sentences from i on and of q from j on, pair by pair."""
+        """Normalised distance d of runs of p sentences from i on and of q from j on, pair by pair."""
         far = 1.0 - np.einsum("nd,nd->n", self._left[p - 1, i], self._right[q - 1, j])
         mean = (self._mean_left[p - 1, i] + self._mean_right[q - 1, j]) / 2
-        return np.asarray(np.maximum(far, 0) / np.maximum(mean, _EPSILON))
+        return np.asarray(np.maximum(far, _ROUNDING) / np.maximum(mean, _EPSILON))
 
     def tile(self, i0: int, i1: int, j0: int, j1: int) -> np.ndarray:
         """Costs of all beads that start in a window, as `cheapest_steps` asks for them."""
         left, right = self._left[:, i0:i1], self._right[:, j0:j1]
         (most_p, n, dimension), (most_q, m, _) = left.shape, right.shape
-        far = 1.0 - (left.reshape(-1, dimension) @ right.reshape(-1, dimension).T).reshape(most_p, n, most_q, m)
+        far: np.ndarray = 1.0 - (left.reshape(-1, dimension) @ right.reshape(-1, dimension).T).reshape(
+            most_p, n, most_q, m
+        )
         mean = (self._mean_left[:, i0:i1, None, None] + self._mean_right[None, None, :, j0:j1]) / 2
-        np.maximum(far, 0, out=far)
+        np.maximum(far, _ROUNDING, out=far)
         far /= np.maximum(mean, _EPSILON)
         p = np.arange(1, most_p + 1, dtype=np.float32)[:, None, None, None]
         q = np.arange(1, most_q + 1, dtype=np.float32)[:, None]
-        if self.lengths is None:
+        if self._lengths is None:
             far *= p * q
             return far
-        one, other = self.lengths
+        one, other = self._lengths
         a = one.characters[:most_p, i0:i1, None, None]
-        b = other.characters[None, None, :most_q, j0:j1] * np.float32(self.ratio)
+        b = other.characters[None, None, :most_q, j0:j1] * np.float32(self._ratio)
         far += self._options.length * (1 - np.minimum(a, b) / np.maximum(np.maximum(a, b), 1))
         far *= (one.weights[:most_p, i0:i1, None, None] + other.weights[None, None, :most_q, j0:j1]) / 2
         far += self._options.merge * ((p + q) / 2 - 1)
@@ -177,13 +181,14 @@ class BeadCosts:
             i, j = (index.reshape(-1) for index in np.indices((n, m)))
         else:
             i, j = random.integers(n, size=self._options.pairs), random.integers(m, size=self._options.pairs)
-        return float(np.quantile(self.distance(1, i, 1, j), self._options.deletion))
+        related, unrelated = 1 / max(n, m), self._options.deletion
+        return float(np.quantile(self.distance(1, i, 1, j), unrelated + (1 - unrelated) * related))
 
 
 def _drawn(blocks: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """About `count` runs, as many of each size; all there are where they are no more than that."""
     n = blocks.shape[1]
-    each = -(-count // blocks.shape[0])
+    each = -(-count // len(blocks))
     drawn = []
     for k, block in enumerate(blocks):
         there = max(n - k, 0)
