@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from pairspace.cli.align import align
 from pairspace.cli.cache import cache_app
 from pairspace.cli.compare import compare
 from pairspace.cli.demo import demo
@@ -46,6 +47,7 @@ for verb in (
     mine_negatives,
     mine,
     score,
+    align,
     index,
     search,
     explain,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 __all__ = ["AlignmentScores", "alignment_scores"]
 
@@ -41,7 +42,7 @@ class AlignmentScores:
         return asdict(self)
 
 
-def alignment_scores(found: Iterable[Sequence], gold: Iterable[Sequence]) -> AlignmentScores:
+def alignment_scores(found: Iterable[Sequence[Any]], gold: Iterable[Sequence[Any]]) -> AlignmentScores:
     """Scores of an alignment of one document, or of several whose indices do not collide.
 
     Args:
@@ -56,7 +57,7 @@ def alignment_scores(found: Iterable[Sequence], gold: Iterable[Sequence]) -> Ali
     return AlignmentScores(*strict, *_shares(lax_right, len(ours), lax_hit, len(both_theirs)))
 
 
-def _beads(beads: Iterable[Sequence]) -> set[_Bead]:
+def _beads(beads: Iterable[Sequence[Any]]) -> set[_Bead]:
     made = {(tuple(bead[0]), tuple(bead[1])) for bead in beads}
     return {bead for bead in made if any(bead)}
 
