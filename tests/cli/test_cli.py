@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pairspace.errors import PairspaceError
+from pairspace.index import Index
 
 
 def train_arguments(files, encoder, output="space", *more):
@@ -108,6 +109,30 @@ def test_index_and_search(run, files, space):
     assert "256" in run("info", files / "index")
     with pytest.raises(PairspaceError, match="holds whole items of side 'body'"):
         run("index", space, files / "pairs.csv", "--side", "title", "--column", "q", "-o", files / "index")
+
+
+def test_search_corrected_for_hubs(run, files, space):
+    index = ("index", space, files / "pairs.csv", "--column", "d", "--id", "key", "-o", files / "index")
+    run(*index)
+    with pytest.raises(PairspaceError, match="needs reference queries"):
+        run("search", files / "index", "a b", "--similarity", "csls")
+    with pytest.raises(PairspaceError, match="made without reference queries, and none can join later"):
+        run(*index, "--reference", files / "texts.txt")
+    with pytest.raises(PairspaceError, match="--column; there are q, d, key"):
+        run(*index, "--reference", files / "pairs.csv", "--overwrite")
+    for reference in ([files / "texts.txt"], [files / "pairs.csv", "--reference-column", "q"]):
+        run(*index, "--reference", *reference, "--overwrite")
+        assert json.loads(run("info", files / "index", "--json"))["reference"] == {"dense": 256}
+    run(*index, "--reference", *reference)  # again: nothing new
+    ask = ("search", files / "index", "a b", "game play", "--json")
+    plain, csls, margin = (json.loads(run(*ask, "--similarity", one)) for one in ("cosine", "csls", "margin"))
+    with Index.open(files / "index") as opened:
+        expected = opened.search(["a b", "game play"], similarity="csls")
+    assert [[hit["id"] for hit in one["hits"]] for one in csls] == [[hit.id for hit in hits] for hits in expected]
+    assert csls != plain != margin
+    assert all(set(hit["payload"]) == {"text"} for one in csls for hit in one["hits"])
+    with pytest.raises(PairspaceError, match="one of cosine, csls, margin"):
+        run("search", files / "index", "a b", "--similarity", "dot")
 
 
 def test_encode_writes_unit_rows(run, files, space):

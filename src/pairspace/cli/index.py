@@ -30,6 +30,12 @@ def index(
     mass: Annotated[float, typer.Option(help="Of sparse vectors, keep this share of the weight.")] = 1.0,
     terms: Annotated[int | None, typer.Option(help="Of sparse vectors, keep at most so many terms.")] = None,
     engine: Annotated[str, typer.Option(help="edge, or seismic for large sparse collections written once.")] = "edge",
+    reference: Annotated[
+        Path | None, typer.Option(help="File of queries such as will be asked, for searches corrected for hubs.")
+    ] = None,
+    reference_column: Annotated[
+        str | None, typer.Option(help="The queries' column; by default the asking side's name or 'text'.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index at the output.")] = False,
     device: Device = None,
     trust_remote_code: TrustCode = False,
@@ -39,11 +45,16 @@ def index(
 ) -> None:
     """Index a column of a file, to be searched."""
     from pairspace.index import Index
+    from pairspace.index.vectors import asking_side
     from pairspace.space import Space
 
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     side = side or loaded.document_side
     read = read_items(items, side, column=column, id=id, payload=payload, skip_bad=skip_bad)
+    queries = None
+    if reference is not None:
+        asking = asking_side(loaded, side)
+        queries = read_items(reference, asking, column=reference_column, skip_bad=skip_bad).items
     began = time.perf_counter()
     if (output / "manifest.json").exists() and not overwrite:
         opened = Index.open(output, loaded)
@@ -54,12 +65,19 @@ def index(
                 f"{output} holds {'passages' if opened.manifest.passages else 'whole items'} of side '{there}': "
                 "what an index holds is fixed when it is made; choose another --output, or --overwrite it"
             )
+        if queries is not None and not opened.manifest.reference:
+            opened.close()
+            raise PairspaceError(
+                f"{output} was made without reference queries, and none can join later; choose another --output, or "
+                "--overwrite it"
+            )
     else:
         how: dict[str, Any] = {
             "passages": passages,
             "mass": mass,
             "terms": terms,
             "engine": engine,
+            "reference": queries,
             "overwrite": overwrite,
         }
         opened = Index.create(output, loaded, side=side, text=text, **how)

@@ -23,6 +23,9 @@ def search(
         str | None,
         typer.Option(help="dense, sparse, bm25, several as dense+bm25, or hybrid: all. (default: the space)"),
     ] = None,
+    similarity: Annotated[
+        str, typer.Option(help="cosine, or corrected for hubs: csls or margin (indexed with --reference).")
+    ] = "cosine",
     filter: Annotated[
         list[str] | None, typer.Option(help="Keep items whose field has this value: section=games.")
     ] = None,
@@ -38,7 +41,7 @@ def search(
 
     loaded = Space.from_pretrained(space, device=device) if space is not None else None
     with Index.open(index, loaded) as opened:
-        found = opened.search(list(query), k=k, mode=mode, filter=_filters(filter))
+        found = opened.search(list(query), k=k, mode=mode, similarity=similarity, filter=_filters(filter))
     if as_json:
         print_json(
             [

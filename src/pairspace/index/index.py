@@ -23,23 +23,32 @@ from pairspace.errors import IndexingError
 from pairspace.index.edge import EdgeEngine, lock_file
 from pairspace.index.engine import Engine, Field, Found, Point
 from pairspace.index.filters import parse_filter
+from pairspace.index.hubs import Hubs, check_similarity, corrected, depth, of_length_one, write_reference
 from pairspace.index.hybrid import DEPTH, fuse, fusion_weights
 from pairspace.index.lexical import Lexical
 from pairspace.index.lock import Lock
 from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike, is_sparse
-from pairspace.index.records import ID, Hit, Payload, Payloads, as_id, check_ids, checked_items, part, point_key
+from pairspace.index.records import (
+    HUBS,
+    ID,
+    Hit,
+    Payloads,
+    as_id,
+    check_ids,
+    checked_items,
+    open_payload,
+    part,
+    point_key,
+)
 from pairspace.index.seismic import SeismicEngine
-from pairspace.index.vectors import BM25, HYBRID, Vectors, as_queries, checked_pruning, checked_vectors
+from pairspace.index.vectors import BM25, Spaces, Vectors, as_queries, checked_pruning, checked_vectors, named_spaces
 from pairspace.progress import progress_bar
 
 __all__ = ["Index"]
 
-DENSE, SPARSE = "dense", "sparse"
 EXPANSIONS = ("full", "none", "rescore")
 _ENGINE = "engine"
 _ENGINES = {"edge": EdgeEngine, "seismic": SeismicEngine}
-
-Spaces = SpaceLike | Mapping[str, SpaceLike]
 
 
 class Index:
@@ -54,6 +63,7 @@ class Index:
     def __init__(self, path: Path, manifest: Manifest, engine: Engine, spaces: Mapping[str, SpaceLike]) -> None:
         self.path, self.manifest, self._engine = path, manifest, engine
         self._vectors = Vectors(path, manifest, spaces)
+        self._hubs = Hubs(path, manifest)
         self._closed = False
         self._open_here[path.resolve()] = self
 
@@ -78,6 +88,7 @@ class Index:
         mass: float = 1.0,
         terms: int | None = None,
         engine: str = "edge",
+        reference: Any = None,
         overwrite: bool = False,
     ) -> Index:
         """A new, empty index.
@@ -96,6 +107,8 @@ class Index:
             terms: of sparse vectors, most terms kept.
             engine: "edge", or "seismic" for large sparse collections that are written once: quicker after `optimise`,
                 which takes longer; finds nearly all of the best.
+            reference: queries such as will be asked (of training, say), for searches that are corrected for hubs: items
+                of the asking side or their vectors, or either by vector name. At most 10,000 are drawn and kept.
             overwrite: replace an index that is there; any other folder with content is left alone.
 
         Raises:
@@ -103,7 +116,7 @@ class Index:
             StorageError: the folder is there already, or cannot be written.
         """
         path = Path(path)
-        spaces = _named(space)
+        spaces = named_spaces(space)
         if not spaces and not text:
             raise IndexingError("an index needs a space, or text=True for an index of words alone")
         if engine not in _ENGINES:
@@ -128,6 +141,8 @@ class Index:
         if overwrite and (path / MANIFEST).is_file():
             Lock(lock_file(path / _ENGINE)).release()  # refuses where it is in use
         with atomic_folder(path, overwrite, marker=MANIFEST) as temporary:
+            if reference is not None:
+                write_reference(temporary, manifest, Vectors(path, manifest, spaces), reference)
             _ENGINES[engine].create(temporary / _ENGINE, fields).close()
             manifest.write(temporary)
         return cls(path, manifest, _ENGINES[manifest.engine].open(path / _ENGINE), spaces)
@@ -145,7 +160,7 @@ class Index:
         """
         path = Path(path)
         manifest = Manifest.read(path)
-        spaces = _named(space)
+        spaces = named_spaces(space)
         unknown = set(spaces) - set(manifest.spaces)
         if unknown:
             known = ", ".join(manifest.spaces) or "none"
@@ -208,9 +223,9 @@ class Index:
                 texts = None if items is None else part(items, start, stop)
                 given = None if vectors is None else {name: rows[start:stop] for name, rows in vectors.items()}
                 columns = self._vectors.documents(texts, given)
-                points = []
+                points, hubs = [], self._hubs.of(columns)
                 for at, (id, row) in enumerate(zip(keys[start:stop], payloads.rows(start, stop), strict=True)):
-                    row[ID] = id
+                    row |= {ID: id} if hubs is None else {ID: id, HUBS: hubs[at]}
                     points.append(Point(point_key(id), {name: column[at] for name, column in columns.items()}, row))
                 self._engine.upsert(points)
                 bar.advance(stop - start)
@@ -233,6 +248,7 @@ class Index:
         mode: str | None = None,
         exact: bool = False,
         expansion: str = "full",
+        similarity: str = "cosine",
         side: str | None = None,
     ) -> Any:  # list[Hit] or list[list[Hit]], as the query is one or several
         """The k best items for one query, or for each of several.
@@ -247,6 +263,8 @@ class Index:
             exact: look at every item instead of following the graph.
             expansion: of sparse queries: "full"; "none" asks with their own words alone, which looks at fewer items;
                 "rescore" finds the first hundred so and then scores these with all terms.
+            similarity: "cosine", or corrected for hubs "csls" or "margin", see `pairspace.index.hubs`: for one vector
+                name of an index that has reference queries. Corrects the 100 best, or 10 k, and orders these anew.
             side: what the queries are; default: the query side (the document side where the query side is indexed).
 
         Raises:
@@ -259,8 +277,9 @@ class Index:
         if expansion not in EXPANSIONS:
             raise IndexingError(f"expansion must be one of {', '.join(EXPANSIONS)}, got {expansion!r}")
         single, queries = as_queries(query)
-        mode = mode or next(iter(self.manifest.spaces), BM25)
-        conditions = parse_filter(filter)
+        names = self._vectors.modes(mode or next(iter(self.manifest.spaces), BM25))
+        check_similarity(self.manifest, similarity, names, expansion)
+        conditions, plain = parse_filter(filter), similarity == "cosine"
 
         def asked(name: str, k: int) -> list[list[Found]]:
             vectors, own = self._vectors.queries(name, queries, side), None
@@ -268,17 +287,20 @@ class Index:
                 own = self._vectors.own_terms(name, queries, vectors)
             if own is not None and expansion == "none":
                 vectors, own = own, None
+            vectors = vectors if plain else of_length_one(vectors)
             return self._engine.search(name, vectors, k, conditions, exact=exact, first=own, depth=max(DEPTH, k))
 
         if (queries.shape[0] if hasattr(queries, "shape") else len(queries)) == 0:
             return []
-        names = self._vectors.modes(mode)
         if len(names) > 1:
             lists = [asked(name, max(DEPTH, k)) for name in names]
             found = fuse(lists, k, fusion_weights([self._vectors.fusion_weight(name) for name in names]))
-        else:
+        elif plain:
             found = asked(names[0], k)
-        hits = [[Hit(id, f.score, rest) for f in one for id, rest in [_open_payload(f.payload)]] for one in found]
+        else:
+            candidates = asked(names[0], depth(k))
+            found = corrected(candidates, k, names[0], similarity, lambda: self._engine.count(conditions))
+        hits = [[Hit(id, f.score, rest) for f in one for id, rest in [open_payload(f.payload)]] for one in found]
         return hits[0] if single else hits
 
     def get(self, ids: Any) -> Any:
@@ -287,7 +309,7 @@ class Index:
         single = isinstance(ids, str | int)
         keys = [point_key(as_id(id)) for id in ([ids] if single else ids)]
         there = self._engine.get(keys)
-        payloads = [_open_payload(there[key])[1] if key in there else None for key in keys]
+        payloads = [open_payload(there[key])[1] if key in there else None for key in keys]
         return payloads[0] if single else payloads
 
     def count(self, filter: Mapping[str, Any] | None = None) -> int:
@@ -307,7 +329,7 @@ class Index:
         self._engine.optimise()
 
     def info(self) -> dict[str, Any]:
-        """What this index is: path, created, items, indexed, segments, bytes, spaces, text, passages, versions."""
+        """What this index is: path, created, items, segments, bytes, spaces, text, passages, reference, and so on."""
         self._check_open()
         numbers = self._engine.info()
         return {
@@ -327,6 +349,7 @@ class Index:
             "text": self.manifest.text,
             "passages": self.manifest.passages,
             "engine": self.manifest.engine,
+            "reference": {name: one["queries"] for name, one in self.manifest.reference.items()},
             "versions": self.manifest.versions,
         }
 
@@ -370,26 +393,7 @@ class Index:
             raise IndexingError(f"{self.path} is closed: open it again with Index.open")
 
 
-def _named(space: Spaces | None) -> dict[str, SpaceLike]:
-    """The spaces by vector name."""
-    if space is None:
-        return {}
-    if not isinstance(space, Mapping):
-        return {SPARSE if is_sparse(space) else DENSE: space}
-    for name in space:
-        if not isinstance(name, str) or not name or name in (BM25, HYBRID) or "+" in name:
-            raise IndexingError(
-                f"a vector's name must be a text without '+', other than {BM25!r} and {HYBRID!r}, got {name!r}"
-            )
-    return dict(space)
-
-
 def _known_side(space: SpaceLike, side: str | None) -> str:
     if side is not None and side not in space.sides:
         raise IndexingError(f"the space {space.name!r} has no side {side!r}; it has {', '.join(space.sides)}")
     return side or space.document_side
-
-
-def _open_payload(payload: Payload) -> tuple[str, Payload]:
-    """The id, and what the user stored with it."""
-    return payload[ID], {name: value for name, value in payload.items() if name != ID}

@@ -103,6 +103,7 @@ class Manifest:
         "tokens" whose ratio is the average length that the stored weights were computed with.
         passages: documents are stored as the vectors of their passages; the best one counts.
         store_text: the payload keeps the item's text.
+        reference: vector name -> the "file" of the reference queries' vectors and how many "queries" they are.
         engine: what stores and finds the points, "edge" or "seismic".
         pruning: "mass" and "count" of the terms that sparse vectors keep, see `pairspace.neighbours.prune`.
         created: UTC time, ISO 8601.
@@ -115,6 +116,7 @@ class Manifest:
     store_text: bool = True
     pruning: dict[str, Any] = field(default_factory=dict)
     engine: str = "edge"
+    reference: dict[str, dict[str, Any]] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: {n: _version(n) for n in ("pairspace", "qdrant-edge-py")})
 

@@ -22,9 +22,23 @@ import pyarrow as pa
 
 from pairspace.errors import IndexingError, ShapeError
 
-__all__ = ["ID", "TEXT", "Hit", "Payload", "Payloads", "as_id", "check_ids", "checked_items", "part", "point_key"]
+__all__ = [
+    "HUBS",
+    "ID",
+    "TEXT",
+    "Hit",
+    "Payload",
+    "Payloads",
+    "as_id",
+    "check_ids",
+    "checked_items",
+    "open_payload",
+    "part",
+    "point_key",
+]
 
 ID = "__id__"  # the payload field of the original id
+HUBS = "__hubs__"  # the payload field of how near the reference queries the item is, by vector name
 TEXT = "text"  # the payload field of the item's text
 _BATCH = 8192
 
@@ -33,7 +47,7 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item found: its id, its score (a cosine, a BM25 or a fused score) and what was stored with it."""
+    """One item found: its id, its score (a cosine, corrected or not, a BM25 or a fused score) and what was stored."""
 
     id: str
     score: float
@@ -159,11 +173,18 @@ class Payloads:
         return rows
 
 
+def open_payload(payload: Payload) -> tuple[str, Payload]:
+    """The id, and what the user stored with it."""
+    return payload[ID], {name: value for name, value in payload.items() if name not in (ID, HUBS)}
+
+
 def _payload(values: Any, row: int) -> Payload:
     if not isinstance(values, Mapping):
         raise IndexingError(f"payload of row {row}: a mapping of names to values is needed, got {values!r}")
-    if ID in values:
-        raise IndexingError(f"payload of row {row}: the name {ID!r} is reserved for the id; rename the field")
+    for name in (ID, HUBS):
+        if name in values:
+            what = "the id" if name == ID else "the index's own numbers"
+            raise IndexingError(f"payload of row {row}: the name {name!r} is reserved for {what}; rename the field")
     plain: Payload = _plain(values, f"payload of row {row}")
     return plain
 

@@ -20,16 +20,29 @@ from scipy import sparse
 from pairspace.errors import IndexingError, ShapeError
 from pairspace.index.engine import Engine, Sparse
 from pairspace.index.lexical import SAMPLE, Lexical, sparse_rows
-from pairspace.index.manifest import Manifest, SpaceLike
+from pairspace.index.manifest import Manifest, SpaceLike, is_sparse
 from pairspace.index.records import TEXT
 from pairspace.neighbours import prune
 from pairspace.progress import progress_bar
 
-__all__ = ["BM25", "HYBRID", "Vectors", "as_queries", "checked_pruning", "checked_vectors"]
+__all__ = [
+    "BM25",
+    "HYBRID",
+    "Spaces",
+    "Vectors",
+    "as_queries",
+    "asking_side",
+    "checked_pruning",
+    "checked_vectors",
+    "named_spaces",
+]
 
+DENSE, SPARSE = "dense", "sparse"
 BM25 = "bm25"
 HYBRID = "hybrid"
 _log = logging.getLogger(__name__)
+
+Spaces = SpaceLike | Mapping[str, SpaceLike]
 
 
 class Vectors:
@@ -134,7 +147,27 @@ class Vectors:
             modes += [HYBRID] if len(modes) > 1 else []
             hint = "" if self.words else " (words are indexed by Index.create(..., text=True))"
             raise IndexingError(f"{self._path} has no mode {name!r}; it has: {', '.join(modes)}{hint}")
+        found = self.questions(name, queries, side)
+        return sparse_rows(found) if sparse.issparse(found) else found
+
+    def questions(
+        self, name: str, queries: Any, side: str | None, *, cache: bool = False, progress: bool | None = False
+    ) -> Any:
+        """The vectors of queries through a space: a float array or CSR (n, dimension).
+
+        Args:
+            name: the vector name.
+            queries: items of the asking side, or their vectors, which are checked.
+            side: the asking side; None as in `queries`.
+            cache: keep the encoders' features.
+            progress: show a bar; None where there is a terminal.
+
+        Raises:
+            IndexingError: vectors of the wrong kind.
+            ShapeError: vectors of the wrong dimension.
+        """
         note = self._manifest.spaces[name]
+        given = isinstance(queries, np.ndarray) or sparse.issparse(queries)
         if given:
             if sparse.issparse(queries) != note.sparse:
                 what = "sparse vectors: ask with texts, or a SciPy CSR matrix" if note.sparse else "dense vectors"
@@ -143,11 +176,10 @@ class Vectors:
                 raise ShapeError(
                     f"{self._path} holds vectors of dimension {note.dimension}, the query has {queries.shape[1]}"
                 )
-            return sparse_rows(queries) if note.sparse else queries
+            return queries
         space = self.space(name)
-        asking = side or (space.query_side if space.query_side != note.side else space.document_side)
-        found = space.encode(queries, side=asking, cache=False, progress=False)
-        return sparse_rows(found) if note.sparse else np.asarray(found, np.float32)
+        found = space.encode(queries, side=side or asking_side(space, note.side), cache=cache, progress=progress)
+        return found if note.sparse else np.asarray(found, np.float32)
 
     def own_terms(self, name: str, queries: Any, vectors: Sequence[Sparse]) -> list[Sparse]:
         """Of the vectors of queries the part that stands for words which the queries hold themselves.
@@ -192,6 +224,29 @@ class Vectors:
     def _remember(self, words: Lexical) -> None:
         self.words, self._manifest.text = words, words.settings
         self._manifest.write(self._path)
+
+
+def named_spaces(space: Spaces | None) -> dict[str, SpaceLike]:
+    """The spaces by vector name.
+
+    Raises:
+        IndexingError: a name that cannot be used.
+    """
+    if space is None:
+        return {}
+    if not isinstance(space, Mapping):
+        return {SPARSE if is_sparse(space) else DENSE: space}
+    for name in space:
+        if not isinstance(name, str) or not name or name in (BM25, HYBRID) or "+" in name:
+            raise IndexingError(
+                f"a vector's name must be a text without '+', other than {BM25!r} and {HYBRID!r}, got {name!r}"
+            )
+    return dict(space)
+
+
+def asking_side(space: SpaceLike, side: str) -> str:
+    """The side whose items ask for those of `side`: the query side, or the document side where that is indexed."""
+    return space.query_side if space.query_side != side else space.document_side
 
 
 def _passages(space: SpaceLike, texts: list[str], side: str) -> list[np.ndarray]:
