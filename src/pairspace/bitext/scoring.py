@@ -25,8 +25,8 @@ from pairspace.bitext.pairing import pair_scores
 __all__ = ["DOUBTS", "Scored", "score_pairs", "unlikeness"]
 
 DOUBTS = ("score", "nearer", "length", "language", "script")
-THRESHOLD = 1.0  # of the margin
-NEARER = 0.05  # of the cosine
+THRESHOLD = 0.9  # of the margin
+NEARER = 0.1  # of the cosine
 RATIO = 1.5  # times the usual ratio of lengths
 UNLIKE = 3.5  # standard deviations below the mean of texts as long
 _RUN = 3

@@ -26,7 +26,7 @@ def score(
         Path, typer.Option("--output", "-o", help="TSV to write: a line a pair, the most doubtful first.")
     ],
     side: Sides = None,
-    threshold: Annotated[float, typer.Option(help="The least margin of a pair without a doubt.")] = 1.0,
+    threshold: Annotated[float, typer.Option(help="The least margin of a pair without a doubt.")] = 0.9,
     device: Device = None,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,

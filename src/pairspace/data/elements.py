@@ -96,6 +96,8 @@ def content(node: Node, codes: Collection[str] = ()) -> tuple[str, tuple[str, ..
     Raises:
         DataError: a reference to an entity that XML does not know, without the place.
     """
+    if node.raw.find(b"<", node.inner, node.close) < 0:
+        return _text(node.raw[node.inner : node.close]), ()
     texts: list[str] = []
     tags: list[str] = []
     at, code_start, depth = node.inner, 0, 0
