@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -38,6 +39,22 @@ def test_pairs_are_written_as_lines_and_as_a_memory(run, piles, untrained):
     assert result["pairs"] == len(memory) == len(lines) and result["removed"] == {"identical": 0}
     assert [line[1] for line in lines] == memory.items("title").to_pylist()
     assert not list(files.glob(".found*"))
+
+
+def test_where_writing_fails_the_neighbours_found_are_kept(run, piles, untrained, monkeypatch):
+    files, _ = piles
+    mined = ("mine", untrained, files / "left.en", files / "right.xx", *CPU, "-o", files / "found.tsv")
+
+    def full(*_):
+        raise PairspaceError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["pairspace.cli.mine"], "_write", full)
+        with pytest.raises(PairspaceError, match="no space left"):
+            run(*mined)
+    assert (files / ".found.tsv.state").exists()
+    run(*mined)
+    assert not (files / ".found.tsv.state").exists() and (files / "found.tsv").exists()
 
 
 def test_a_judged_sample_chooses_the_threshold(run, piles, untrained):

@@ -24,10 +24,10 @@ from scipy import sparse
 
 from pairspace.data.files import atomic_file
 from pairspace.errors import PairspaceError
-from pairspace.neighbours import BothWays, Ranking, correct, top_k
+from pairspace.neighbours import BothWays, Ranking, correct, neighbour_means, top_k
 from pairspace.progress import progress_bar
 
-__all__ = ["RETRIEVALS", "SCORES", "Candidates", "mine_vectors", "neighbour_means"]
+__all__ = ["RETRIEVALS", "SCORES", "Candidates", "mine_vectors"]
 
 RETRIEVALS = ("max", "fwd", "bwd", "intersect")
 SCORES = ("margin", "distance", "csls", "cosine")
@@ -76,7 +76,7 @@ def mine_vectors(
         retrieval: one of `RETRIEVALS`.
         every: give all k candidates of each sentence ("fwd", "bwd") instead of the best one.
         threshold: the least score.
-        state: a file to keep the work in, so that a run that was killed goes on; removed at the end.
+        state: a file to keep the work in, so that a run that was killed goes on; to be removed once the result is safe.
         device: where products are taken.
         progress: show a bar.
 
@@ -104,15 +104,7 @@ def mine_vectors(
         "max": lambda: _greedy(_listed(forward), _turned(_listed(backward))),
     }[retrieval]()
     found = found.select(np.argsort(-found.score, kind="stable"))
-    if state is not None:
-        Path(state).unlink(missing_ok=True)
     return found if threshold is None else found.select(found.score >= threshold)
-
-
-def neighbour_means(ranking: Ranking) -> np.ndarray:
-    """The mean cosine of each row to its neighbours, float32 (n,)."""
-    there = ranking.indices >= 0
-    return np.asarray(np.where(there, ranking.scores, 0).sum(1) / np.maximum(there.sum(1), 1), np.float32)
 
 
 def _neighbours(
@@ -134,7 +126,7 @@ def _neighbours(
             if time.monotonic() - kept > _EVERY:
                 keep()
                 kept = time.monotonic()
-    keep()  # what follows is quick, but writing may fail
+    keep()  # what follows is quick, but whoever writes the result may fail
     return work.result()
 
 

@@ -13,9 +13,9 @@ from scipy import sparse
 
 from pairspace.bitext.calibration import Calibration, calibrate, threshold_for
 from pairspace.bitext.filters import FILTERS, filter_pairs
-from pairspace.bitext.mining import Candidates, mine_vectors, neighbour_means
+from pairspace.bitext.mining import Candidates, mine_vectors
 from pairspace.errors import PairspaceError
-from pairspace.neighbours import correct, normalise, top_k
+from pairspace.neighbours import correct, neighbour_means, normalise, top_k
 
 __all__ = ["Judged", "MinedPairs", "language_sides", "mine", "pair_scores"]
 
@@ -92,7 +92,7 @@ def mine(
         score: see `mine_vectors`.
         retrieval: likewise.
         every: likewise.
-        state: a file to keep the work in, so that a run that was killed goes on.
+        state: a file to keep the work in, so that a run that was killed goes on; to be removed once the result is safe.
         threshold: the least score.
         judged: a sample of judged pairs: gives each pair found a probability, and with
         precision: a threshold above which so large a share of the sample is right.

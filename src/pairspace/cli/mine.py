@@ -81,6 +81,7 @@ def mine(
     with stoppable():
         found = find(loaded, *(texts for texts, _ in piles), left_side=left_side, right_side=right_side, **how)
         _write(found, output, [lines for _, lines in piles], loaded, left_side, right_side)
+        how["state"].unlink(missing_ok=True)
     summary = {
         "left": len(piles[0][0]),
         "right": len(piles[1][0]),

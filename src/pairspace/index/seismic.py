@@ -152,9 +152,8 @@ class SeismicEngine(EdgeEngine):
                 folder = self._folder / name
                 terms = np.load(folder / _TERMS)
                 with _quiet():
-                    index = _kind(package, terms).load(
-                        str(next(folder.glob("postings*")))
-                    )  # an ending in some versions
+                    files = folder.glob("postings*")  # with an ending in some versions
+                    index = _kind(package, terms).load(str(next(files)))
                 found[field] = _Quick(index, terms, [UUID(bytes=key.tobytes()) for key in np.load(folder / _KEYS)])
         except Exception as error:  # damaged files make the package raise almost anything
             _log.warning("%s is not read (%s): searches go without it until the next optimise", self._folder, error)

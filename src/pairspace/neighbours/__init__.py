@@ -3,7 +3,7 @@
 from pairspace.neighbours.bm25 import TERM_IDS, Bm25, term_id
 from pairspace.neighbours.both_ways import BothWays
 from pairspace.neighbours.fusion import learn_scale, learn_weight, reciprocal_rank_fusion, zscore_fusion
-from pairspace.neighbours.hubness import CORRECTIONS, Hubs, correct, corrected_top_k, find_hubs
+from pairspace.neighbours.hubness import CORRECTIONS, Hubs, correct, corrected_top_k, find_hubs, neighbour_means
 from pairspace.neighbours.pruning import prune
 from pairspace.neighbours.similarity import Similarity, normalise, similarity_matrix
 from pairspace.neighbours.topk import Ranking, top_k
@@ -26,6 +26,7 @@ __all__ = [
     "language_name",
     "learn_scale",
     "learn_weight",
+    "neighbour_means",
     "normalise",
     "prune",
     "reciprocal_rank_fusion",

@@ -58,6 +58,8 @@ class BothWays:
             FeatureError: NaN in the vectors.
         """
         stop = min(self.done + _STRIPE, len(self))
+        if stop == self.done:
+            return 0
         left = self._read("left", self.x, self.done, stop)
         for start in range(0, len(self.y), _BLOCK):
             right = self._read("right", self.y, start, min(start + _BLOCK, len(self.y)))

@@ -25,7 +25,16 @@ from pairspace.neighbours.both_ways import BothWays
 from pairspace.neighbours.similarity import normalise
 from pairspace.neighbours.topk import Ranking, dense_rows, top_k
 
-__all__ = ["BETA", "CORRECTIONS", "Hubs", "check_correction", "correct", "corrected_top_k", "find_hubs"]
+__all__ = [
+    "BETA",
+    "CORRECTIONS",
+    "Hubs",
+    "check_correction",
+    "correct",
+    "corrected_top_k",
+    "find_hubs",
+    "neighbour_means",
+]
 
 CORRECTIONS = ("csls", "margin", "distance", "softmax")
 BETA = 30.0
@@ -67,7 +76,7 @@ def find_hubs(
     check_correction(kind)
     if kind == "softmax":
         return Hubs(np.zeros(x.shape[0], np.float32), _log_sums(x, y, beta))
-    return Hubs(*(_means(one) for one in _rankings(x, y, nearest, device)))
+    return Hubs(*(neighbour_means(one) for one in _rankings(x, y, nearest, device)))
 
 
 def _rankings(x: Any, y: Any, nearest: int, device: Any) -> tuple[Ranking, Ranking]:
@@ -79,8 +88,11 @@ def _rankings(x: Any, y: Any, nearest: int, device: Any) -> tuple[Ranking, Ranki
     return work.result()
 
 
-def _means(ranking: Ranking) -> np.ndarray:
-    """Mean of the scores there are; neighbours of a sparse item that share nothing with it count as zero."""
+def neighbour_means(ranking: Ranking) -> np.ndarray:
+    """The mean score of each row's neighbours, float32 (n,).
+
+    Where a sparse item has fewer, since others share nothing with it, the missing ones count as zero.
+    """
     found = ranking.indices >= 0
     width = max(1, int(found.sum(1).max(initial=0)))
     return np.asarray(np.where(found, ranking.scores, 0).sum(1) / width, np.float32)
