@@ -21,7 +21,7 @@ import numpy as np
 
 import pairspace as ps
 from pairspace.bitext import AlignmentOptions, align_documents, align_vectors, trusted_score
-from pairspace.evaluation.alignment import alignment_scores
+from pairspace.evaluation import alignment_scores
 from pairspace.evaluation.table import pipe_table
 
 SETTINGS = {

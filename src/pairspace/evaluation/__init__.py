@@ -1,5 +1,6 @@
 """Evaluation: retrieval metrics with intervals and tests, always beside what a space should beat."""
 
+from pairspace.evaluation.alignment import AlignmentScores, alignment_scores
 from pairspace.evaluation.bitext import BitextReport, evaluate_bitext
 from pairspace.evaluation.compare import Comparison, compare_runs
 from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
@@ -9,12 +10,14 @@ from pairspace.evaluation.significance import bootstrap_intervals, sign_flip_p_v
 
 __all__ = [
     "METRICS",
+    "AlignmentScores",
     "BitextReport",
     "Comparison",
     "Contrast",
     "Direction",
     "Report",
     "Result",
+    "alignment_scores",
     "bootstrap_intervals",
     "compare_runs",
     "evaluate",
