@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from benchmarks.hybrid import space_of
-from benchmarks.peer import read
 
 import pairspace as ps
+from benchmarks.hybrid import space_of
+from benchmarks.peer import read
 from pairspace.evaluation.sparsity import top_terms
 from pairspace.evaluation.table import pipe_table
 from pairspace.neighbours import top_k

@@ -14,9 +14,9 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.hybrid import space_of
 from benchmarks.peer import read
-
 from pairspace.evaluation.sparsity import TOP, semantic_at_k
 from pairspace.evaluation.table import pipe_table
 

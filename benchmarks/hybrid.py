@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.peer import read
-from benchmarks.sparse import new_space, path_of
 
 import pairspace as ps
+from benchmarks.peer import read
+from benchmarks.sparse import new_space, path_of
 from pairspace.evaluation.metrics import METRICS, per_query, ranked_run
 from pairspace.evaluation.significance import sign_flip_p_values
 from pairspace.evaluation.table import p_text, pipe_table

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.peer import read, scores
 
 import pairspace as ps
+from benchmarks.peer import read, scores
 from pairspace.evaluation.table import pipe_table
 from pairspace.neighbours import Bm25
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.titles import split
 
 import pairspace as ps
+from benchmarks.titles import split
 from pairspace.neighbours import top_k
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from benchmarks.ladder import BOTH
-from benchmarks.peer import read
 
 import pairspace as ps
+from benchmarks.ladder import BOTH
+from benchmarks.peer import read
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.evaluation import evaluate
 from pairspace.evaluation.table import pipe_table

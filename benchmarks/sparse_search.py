@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
+
+import pairspace as ps
 from benchmarks.hybrid import space_of
 from benchmarks.ladder import BOTH
 from benchmarks.peer import read
 from benchmarks.search import recall, timed
-from scipy import sparse
-
-import pairspace as ps
 from pairspace.neighbours import top_k
 
 

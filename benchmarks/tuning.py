@@ -21,10 +21,10 @@ import time
 
 import numpy as np
 import torch
-from benchmarks.peer import read
-from benchmarks.training import peak
 
 import pairspace as ps
+from benchmarks.peer import read
+from benchmarks.training import peak
 from pairspace.objectives import InfoNce, Temperature
 from pairspace.training import Examples, LiveBranch, Processes, Tower, TrainingOptions
 from pairspace.training.optimizer import make_optimizer
