@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairspace.data.forms import recognise
-from pairspace.data.rows import RESERVED, Extra, pair_rows
+from pairspace.data.rows import Extra, check_names, pair_rows
 from pairspace.data.source import Source, tidy_types
 from pairspace.data.splitting import choose_test_rows, components, fall_back_to_rows
 from pairspace.data.tables import column_names, open_source
@@ -167,7 +167,7 @@ class Pairs:
         Raises:
             DataError: columns of different lengths or of no usable type, or an empty item.
         """
-        _check_sides(list(columns))
+        check_names(list(columns))
         extras = {"group": group, "id": id, "negatives": negatives, "score": score}
         given = {**columns, **{name: values for name, values in extras.items() if values is not None}}
         try:
@@ -247,7 +247,7 @@ def read_pairs(
         sides, wrong = form.sides, wrong or form.negatives
     elif isinstance(sides, str) or not isinstance(sides, Mapping):
         sides = {name: name for name in ([sides] if isinstance(sides, str) else sides)}
-    _check_sides(list(sides))
+    check_names(list(sides))
     extra = Extra(group, id, score, tuple(wrong))
     tables, skipped, start = [], 0, 0
     for one in paths:
@@ -267,14 +267,6 @@ def read_pairs(
         root=_path(root),
         total=start,
     )
-
-
-def _check_sides(names: list[str]) -> None:
-    if len(names) < 2:
-        raise DataError(f"pairs need at least two sides, and there is {names or 'none'} (--side name=column, twice)")
-    for name in names:
-        if name in RESERVED or not name or names.count(name) > 1:
-            raise DataError(f"a side cannot be called {name!r}: names differ and are none of {', '.join(RESERVED)}")
 
 
 def _array(values: Any) -> pa.Array | pa.ChunkedArray:

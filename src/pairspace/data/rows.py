@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pairspace.data.source import Source, text_column
 from pairspace.errors import DataError
 
-__all__ = ["RESERVED", "Extra", "pair_rows"]
+__all__ = ["Extra", "check_names", "is_empty", "pair_rows"]
 
 RESERVED = ("row", "id", "group", "score", "negatives")
 _SKIP = "Correct them, or leave them out with skip_bad=True (--skip-bad)"
@@ -34,6 +34,19 @@ class Extra:
     def columns(self) -> list[str]:
         """All that are set."""
         return [name for name in (self.group, self.id, self.score, *self.negatives) if name is not None]
+
+
+def check_names(names: list[str]) -> None:
+    """See that sides can be called so.
+
+    Raises:
+        DataError: fewer than two, one of them twice, or a name that means something else.
+    """
+    if len(names) < 2:
+        raise DataError(f"pairs need at least two sides, and there is {names or 'none'} (--side name=column, twice)")
+    for name in names:
+        if name in RESERVED or not name or names.count(name) > 1:
+            raise DataError(f"a side cannot be called {name!r}: names differ and are none of {', '.join(RESERVED)}")
 
 
 def pair_rows(source: Source, sides: Mapping[str, str], extra: Extra, *, skip_bad: bool) -> tuple[pa.Table, int]:
@@ -121,7 +134,7 @@ def _append_extra(table: pa.Table, source: Source, extra: Extra) -> pa.Table:
         table = table.append_column("score", _scores(source, extra.score))
     if extra.negatives:
         items, parent = _negatives(source, extra.negatives)
-        keep = ~_empty(pa.chunked_array([items])).to_numpy()
+        keep = ~is_empty(pa.chunked_array([items])).to_numpy()
         if extra.score is not None and pa.types.is_large_list(table["score"].type):
             scores = _drop_scores(table["score"], parent, keep)
             table = table.set_column(table.schema.get_field_index("score"), "score", scores)
@@ -188,8 +201,10 @@ def _lists(values: pa.Array, parent: np.ndarray, count: int) -> pa.ChunkedArray:
     return pa.chunked_array([pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)])
 
 
-def _empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """True where an item is null, empty, or white space only."""
+def is_empty(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """True where an item is null, empty, or white space only; of a column of lists, where there is no list."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return pc.fill_null(pc.equal(pc.list_value_length(column), 0), True)
     empty = pc.equal(pc.binary_length(column), 0)
     if pa.types.is_large_string(column.type):
         empty = pc.or_(empty, pc.utf8_is_space(column))
@@ -208,9 +223,9 @@ def _no_number(scores: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _bad_rows(table: pa.Table, sides: Mapping[str, str], extra: Extra) -> tuple[np.ndarray, Callable[[int], str]]:
     """A mask of the bad rows, and what says why the row at a position is bad."""
-    checks = [(_empty(table[side]), f"side {side!r} (column {column!r}) is empty") for side, column in sides.items()]
+    checks = [(is_empty(table[side]), f"side {side!r} (column {column!r}) is empty") for side, column in sides.items()]
     if extra.id is not None:
-        checks.append((_empty(table["id"]), f"the id (column {extra.id!r}) is empty"))
+        checks.append((is_empty(table["id"]), f"the id (column {extra.id!r}) is empty"))
     if extra.score is not None:
         checks.append((_no_number(table["score"]), f"the score (column {extra.score!r}) is no number"))
     masks = [(mask.to_numpy(), why) for mask, why in checks]
