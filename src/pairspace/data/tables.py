@@ -1,6 +1,7 @@
 """Any of the formats as an Arrow table: the one door through which files come in.
 
-The suffix decides the format (`.gz` and `.zst` are looked through); a folder is one that Hugging Face `datasets` saved.
+The suffix decides the format (`.gz` and `.zst` are looked through); a folder is one that Hugging Face `datasets` saved,
+or holds pictures.
 A column may be reached inside an object or a map by a dot: `translation.de`, `names.fr`.
 """
 
@@ -14,8 +15,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairspace.data.archives import read_tar, tar_columns
 from pairspace.data.delimited import delimited_columns, read_delimited
 from pairspace.data.files import plain_suffix
+from pairspace.data.folders import folder_columns, read_folder
 from pairspace.data.jsonl import jsonl_columns, read_jsonl
 from pairspace.data.lines import read_lines
 from pairspace.data.parquet import parquet_columns, read_parquet
@@ -37,6 +40,7 @@ _TSV = _Format(partial(read_delimited, tab=True), partial(delimited_columns, tab
 _JSONL = _Format(read_jsonl, jsonl_columns)
 _PARQUET = _Format(read_parquet, parquet_columns)
 _SAVED = _Format(read_saved, saved_columns)
+_FOLDER = _Format(read_folder, folder_columns)
 _TRANSLATION = _Format(read_translation, translation_columns)
 _FORMATS = {
     ".csv": _CSV,
@@ -47,6 +51,7 @@ _FORMATS = {
     ".json": _JSONL,
     ".parquet": _PARQUET,
     ".pq": _PARQUET,
+    ".tar": _Format(read_tar, tar_columns),
     ".txt": _Format(read_lines, lambda path: ["text"]),
     ".tmx": _Format(read_tmx, tmx_columns),
     ".xlf": _TRANSLATION,
@@ -56,7 +61,7 @@ _FORMATS = {
 
 
 def read_table(path: Path | str, columns: Sequence[str] | None = None, skip_bad: bool = False) -> pa.Table:
-    """The rows of a CSV, TSV, JSONL, Parquet, text, TMX, XLIFF or PO file, or of a saved `datasets` folder.
+    """The rows of a CSV, TSV, JSONL, Parquet, text, TMX, XLIFF or PO file, a tar archive, or a folder.
 
     Args:
         path: the file or folder; gzip and zstd are read as they are.
@@ -65,7 +70,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None, skip_bad:
 
     Returns:
         An Arrow table; text is large_string and bytes are large_binary, in every format. A text file has the column
-        `text`.
+        `text`; of archives and folders of pictures see `archives.py` and `folders.py`.
 
     Raises:
         DataError: no such file, unknown format, a missing column, or a row that cannot be read (file, line, reason).
@@ -93,7 +98,8 @@ def _format(path: Path | str) -> _Format:
     if not path.exists():
         raise DataError(f"{path}: no such file")
     if path.is_dir():
-        return _SAVED
+        saved = (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+        return _SAVED if saved else _FOLDER
     if plain_suffix(path) not in _FORMATS:
         raise DataError(f"{path}: unknown format {plain_suffix(path)!r}; known are {', '.join(_FORMATS)} and folders")
     return _FORMATS[plain_suffix(path)]
