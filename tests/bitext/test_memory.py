@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pairspace.bitext import Question, TranslationMemory
-from pairspace.data import write_tmx
+from pairspace.data import Tag, write_tmx
 from pairspace.errors import DataError, IndexingError, PairspaceError, StorageError
 
 PAIRS = [
@@ -145,11 +145,38 @@ def test_inline_tags_must_agree_for_an_exact_match(tmp_path):
     )
     with TranslationMemory.build(tmp_path / "tm", tmp_path / "a.tmx") as memory:
         [match] = memory.search("Press here", source="en", target="it")
-        assert (match.kind, match.score, match.differs, match.tagged) == ("fuzzy", 0.99, ("tags",), True)
-        [[match]] = memory.find([Question("Press here", tags=("<ph>K</ph>",))], source="en", target="it")
-        assert match.kind == "exact"
+        assert (match.kind, match.score, match.differs, match.tags) == ("fuzzy", 0.99, ("tags",), None)
+        key = (Tag("<x id='3'/>", 6),)
+        [[match]] = memory.find([Question("Press here", tags=key)], source="en", target="it")
+        assert (match.kind, match.score, match.tags) == ("exact", 1.0, key)
+        [[match]] = memory.find([Question("Press here", tags=(Tag("<x/>", 5),))], source="en", target="it")
+        assert (match.kind, match.differs, match.tags) == ("fuzzy", ("tags",), None)
         [match] = memory.search("Hier", source="de", target="it")
-        assert (match.kind, match.tagged) == ("exact", True)
+        assert (match.kind, match.tags) == ("exact", None)
+
+
+def test_of_equal_translations_the_one_with_the_tags_of_the_text_comes_first(tmp_path):
+    units = [("Press <ph>K</ph>here", "Premi qui"), ("Press <ph>K</ph>here", "Premi qui <ph>K</ph>")]
+    rows = "".join(
+        f'<tu><tuv xml:lang="en"><seg>{one}</seg></tuv><tuv xml:lang="it"><seg>{other}</seg></tuv></tu>'
+        for one, other in [units[0], *units]
+    )
+    (tmp_path / "a.tmx").write_text(f'<tmx version="1.4"><header srclang="en"/><body>{rows}</body></tmx>')
+    with TranslationMemory.build(tmp_path / "tm", tmp_path / "a.tmx") as memory:
+        [[first, second]] = memory.find([Question("Press here", tags=(Tag("<x/>", 6),))])
+    assert (first.target, first.tags, first.count) == ("Premi qui ", (Tag("<x/>", 10),), 1)
+    assert (second.target, second.tags, second.count) == ("Premi qui", None, 2)
+
+
+def test_tags_of_every_language_of_a_memory_are_kept(tmp_path):
+    texts = {"en": "a<x i='1'/>b<x i='2'/>", "it": "<x i='2'/>B<x i='1'/>", "de": "A<x i='2'/><x i='1'/>"}
+    texts = {code: text.replace("<x i=", "<ph x=") for code, text in texts.items()}
+    rows = "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in texts.items())
+    (tmp_path / "a.tmx").write_text(f'<tmx version="1.4"><header srclang="en"/><body><tu>{rows}</tu></body></tmx>')
+    with TranslationMemory.build(tmp_path / "tm", tmp_path / "a.tmx") as memory:
+        asked = Question("A", tags=(Tag("<y/>", 1), Tag("<z/>", 1)))
+        [[match]] = memory.find([asked], source="de", target="it")
+    assert (match.kind, match.target, match.tags) == ("exact", "B", (Tag("<y/>", 0), Tag("<z/>", 1)))
 
 
 def test_files_of_all_kinds_go_into_one_memory(tmp_path, tmx):
@@ -201,6 +228,7 @@ def test_a_damaged_or_missing_folder_says_so(tmp_path, memory):
     with pytest.raises(IndexingError, match=r"texts.parquet is missing or damaged"):
         TranslationMemory.open(tmp_path / "tm")
     manifest = tmp_path / "tm" / "memory.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 9}))
-    with pytest.raises(IndexingError, match="version 9"):
-        TranslationMemory.open(tmp_path / "tm")
+    for version in (1, 9):
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": version}))
+        with pytest.raises(IndexingError, match=f"version {version}; this pairspace reads version 2: build it again"):
+            TranslationMemory.open(tmp_path / "tm")

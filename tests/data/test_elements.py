@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pairspace.data.elements import content, element_tree, escape, indentation, patched, set_attributes
+from pairspace.data.elements import content, element_tree, escape, indentation, patched, set_attributes, tagged
+from pairspace.data.units import Tag
 from pairspace.errors import DataError
 
 
@@ -26,13 +27,13 @@ def test_tags_are_kept_beside_the_text_and_codes_are_taken_whole():
     assert text_of(raw, ("bpt", "ept", "ph")) == (
         "A bold and xz",
         (
-            "<bpt i='1'>&lt;b&gt;<sub>deep</sub></bpt>",
-            "<ept i='1'/>",
-            '<hi x="/>">',
-            "<ph/>",
-            "</hi>",
-            "<x:y>",
-            "</x:y>",
+            ("<bpt i='1'>&lt;b&gt;<sub>deep</sub></bpt>", 2),
+            ("<ept i='1'/>", 6),
+            ('<hi x="/>">', 7),
+            ("<ph/>", 11),
+            ("</hi>", 12),
+            ("<x:y>", 12),
+            ("</x:y>", 13),
         ),
     )
     assert text_of("<seg><bpt><bpt>a<!-- </bpt> --></bpt>b</bpt>c</seg>", ("bpt",))[0] == "c"
@@ -90,9 +91,42 @@ def test_what_is_escaped_is_read_again_or_refused(text):
     ET.fromstring(b"<a>" + escape(text, drop=True) + b"</a>")
 
 
-def test_tags_in_a_text_stay_and_must_be_closed():
-    assert escape("a < <g id='1'>b</g>", tags=("<g id='1'>", "</g>")) == b"a &lt; <g id='1'>b</g>"
-    with pytest.raises(DataError, match="not closed"):
-        escape("a <g>b", tags=("<g>", "</g>"))
+def test_tags_are_put_into_a_text_and_must_be_closed():
+    tags = (Tag("<g id='1'>", 4), Tag("</g>", 8))
+    assert tagged("a < <g/>", tags) == b"a &lt; <g id='1'>&lt;g/&gt;</g>"
+    assert tagged("a & b", ()) == b"a &amp; b"
+    for wrong, message in [
+        ((tags[0],), "not closed in order"),
+        ((Tag("</g>", 0), Tag("<g>", 1)), "not closed in order"),
+        (tags[::-1], r"\[8, 4\], are not in order within a text of 8"),
+        ((Tag("<x/>", 9),), "not in order"),
+        ((Tag("<x/>", -1),), "not in order"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            tagged("a < <g/>", wrong)
     with pytest.raises(DataError, match=r"U\+000B"):
         escape("a\x0bb")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(codec="utf-8", min_codepoint=32, exclude_characters="\ufffe\uffff")),
+            st.sampled_from(["<x/>", "<g a='>'>", "</g>", "<ph>&lt;<sub>s</sub></ph>"]),
+        )
+    )
+)
+def test_what_is_put_together_is_what_was_taken_apart(pieces):
+    tags, text, raw = [], "", b""
+    for piece, tag in pieces:
+        text += piece
+        tags.append(Tag(tag, len(text)))
+        raw += escape(piece) + tag.encode()
+    try:
+        ET.fromstring(b"<a>" + raw + b"</a>")
+    except ET.ParseError:
+        with pytest.raises(DataError, match="not closed"):
+            tagged(text, tags)
+    else:
+        assert tagged(text, tags) == raw
+        assert content(element_tree(b"<a>" + raw + b"</a>"), ("ph",)) == (text, tuple(tags))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pairspace.data import Change, read_units, tmx_languages, update_units
+from pairspace.data import Change, Tag, read_units, tmx_languages, update_units
 from pairspace.data.translations import scan_units
 from pairspace.errors import DataError
 
@@ -32,7 +32,8 @@ def test_units_of_a_memory(tmp_path, codec):
     assert (first.key, first.id, first.line, first.context) == ("1", "a&1", 3, "menu")
     assert (first.source, first.target) == ("Press OK now & then", "Premi <OK> è")
     assert (first.source_language, first.target_language, first.state) == ("EN-us", "it", "translated")
-    assert first.tags_source == ('<bpt i="1">&lt;b&gt;</bpt>', '<ept i="1"/>', "<hi>", "</hi>")
+    assert first.tags_source == (('<bpt i="1">&lt;b&gt;</bpt>', 6), ('<ept i="1"/>', 8), ("<hi>", 15), ("</hi>", 19))
+    assert first.tags == {"EN-us": first.tags_source} and first.tags_target == ()
     assert (first.notes, first.properties) == (("a note", ""), {"x-context": "menu", "score": "0.5"})
     assert first.texts == {"EN-us": first.source, "it": first.target}
     assert [(u.key, u.line, u.source, u.target, u.state) for u in (alone, empty)] == [
@@ -96,10 +97,12 @@ def test_a_new_translation_takes_the_place_and_indentation_of_its_neighbour(tmp_
 
 def test_tags_are_written_where_the_change_names_them(tmp_path):
     path = write(tmp_path / "a.tmx")
-    tags = next(read_units(path)).tags_source
-    update_units(path, path, {"1": Change(f"Premi {tags[0]}OK{tags[1]} <ora>", tags=tags)})
+    bold, end = (tag.raw for tag in next(read_units(path)).tags_source[:2])
+    tags = (Tag(bold, 6), Tag(end, 8))
+    update_units(path, path, {"1": Change("Premi OK <ora>", tags=tags)})
+    assert f"<seg>Premi {bold}OK{end} &lt;ora&gt;</seg>" in path.read_text()
     unit = next(read_units(path))
-    assert (unit.target, unit.tags_target) == ("Premi OK <ora>", tags[:2])
+    assert (unit.target, unit.tags_target) == ("Premi OK <ora>", tags)
 
 
 def test_a_change_that_cannot_be_made_says_why_and_writes_nothing(tmp_path):

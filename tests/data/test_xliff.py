@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pairspace.data import Change, read_units, update_units
+from pairspace.data import Change, Tag, read_units, update_units
 from pairspace.data.translations import scan_units
 from pairspace.errors import DataError
 
@@ -60,11 +60,11 @@ def test_units_of_1_2(tmp_path):
     ]
     first = units[0]
     assert first.tags_source == (
-        "<g id='1'>",
-        "</g>",
-        '<x id="2"/>',
-        "<bpt id='3'>&lt;b></bpt>",
-        "<ept id='3'>&lt;/b></ept>",
+        ("<g id='1'>", 6),
+        ("</g>", 8),
+        ('<x id="2"/>', 8),
+        ("<bpt id='3'>&lt;b></bpt>", 9),
+        ("<ept id='3'>&lt;/b></ept>", 12),
     )
     assert (first.id, first.context, first.notes) == ("1", "menu", ("first",))
     assert (first.source_language, first.target_language) == ("en-US", "it")
@@ -79,13 +79,13 @@ def test_units_of_2_0(tmp_path):
         ("f1/u2", 12, "One", "Uno", "translated"),
     ]
     assert (units[0].context, units[0].notes, units[0].id) == ("greeting", ("be kind",), "u1/s1")
-    assert units[0].tags_source == ('<ph id="1" dataRef="d"/>', '<pc id="2">', "</pc>")
+    assert units[0].tags_source == (('<ph id="1" dataRef="d"/>', 5), ('<pc id="2">', 6), ("</pc>", 9))
 
 
 def test_changes_in_1_2(tmp_path):
     path, output = write(tmp_path / "a.xlf", FIRST), tmp_path / "b.xlf"
     changes = {
-        "a.html/1": Change('Prova <x id="2"/> & via', tags=('<x id="2"/>',)),
+        "a.html/1": Change("Prova  & via", tags=(Tag('<x id="2"/>', 6),)),
         "a.html/2": Change("Nuovo"),
         "a.html/2#2": Change("Due", review=False),
         "b.html/1": Change("Diverso"),
@@ -146,10 +146,24 @@ def test_prefixes_are_looked_through_and_kept(tmp_path):
         "<q:trans-unit id='1'><q:source>a<q:ph id='1'>code</q:ph></q:source></q:trans-unit></q:body></q:file></q:xliff>"
     )
     path = write(tmp_path / "a.xlf", text)
-    assert [(u.source, u.tags_source) for u in read_units(path)] == [("a", ("<q:ph id='1'>code</q:ph>",))]
+    assert [(u.source, u.tags_source) for u in read_units(path)] == [("a", (("<q:ph id='1'>code</q:ph>", 1),))]
     update_units(path, path, {"o/1": Change("b")})
     new = '</q:source><q:target state="needs-review-translation">b</q:target>'
     assert path.read_text() == text.replace("</q:source>", new)
+
+
+def test_marks_of_sentences_are_no_tags(tmp_path):
+    marked = "<target><mrk mtype='seg' mid='0'>Guarda <mrk mtype='protected'>X</mrk></mrk><mrk mtype='seg'/></target>"
+    path = write(tmp_path / "a.xlf", FIRST.replace('<target state="needs-adaptation">Guarda</target>', marked))
+    unit = list(read_units(path))[3]
+    assert (unit.target, unit.tags_target) == ("Guarda X", (("<mrk mtype='protected'>", 7), ("</mrk>", 8)))
+
+
+def test_empty_elements_may_be_written_with_two_tags(tmp_path):
+    path = write(tmp_path / "a.xlf", FIRST.replace('<x id="2"/>', '<x id="2"></x>'))
+    assert next(read_units(path)).tags_source[2] == ('<x id="2"></x>', 8)
+    path = write(tmp_path / "b.xlf", SECOND.replace('<ph id="1" dataRef="d"/>', '<ph id="1"></ph>'))
+    assert next(read_units(path)).tags_source[0] == ('<ph id="1"></ph>', 5)
 
 
 def test_what_is_no_xliff_or_another_language_is_named(tmp_path):

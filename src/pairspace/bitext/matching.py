@@ -4,8 +4,9 @@
     fuzzy      rapidfuzz's ratio over characters, 2 * common / (length + length), as CAT tools show it; at most 0.99
     semantic   the cosine in the space, of texts that mean the same in any of its languages
 
-Exact matches stand before fuzzy ones and these before semantic ones, because the numbers are not of one kind. Among
-exact ones those of the same context come first, then those that occur most often.
+Texts are the same if their keys are: the text with single blanks for all white space. Exact matches stand before fuzzy
+ones and these before semantic ones, because the numbers are not of one kind. Among exact ones those of the same context
+come first, then those that occur most often.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pairspace.bitext.filters import numbers_in, placeholders_in
+from pairspace.data import Tag
 
-__all__ = ["KINDS", "Match", "Origin", "Question", "best_first", "differences"]
+__all__ = ["KINDS", "Match", "Origin", "Question", "best_first", "differences", "key_of"]
 
 KINDS = ("exact", "fuzzy", "semantic")
 MOST = 0.99  # of a match that is not exact
@@ -47,7 +49,8 @@ class Match:
         count: how many units of the memory say so.
         in_context: one of them has the context of the question.
         differs: what must be looked at: "numbers", "placeholders", "tags", "plural".
-        tagged: the target had inline tags, and they were taken out.
+        tags: the inline tags of the question where they stand in `target`; None if that is not known, because the
+            tags of the memory are others.
     """
 
     source: str
@@ -60,7 +63,7 @@ class Match:
     count: int = 1
     in_context: bool = False
     differs: tuple[str, ...] = ()
-    tagged: bool = False
+    tags: tuple[Tag, ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,13 @@ class Question:
 
     text: str
     context: str = ""
-    tags: Sequence[str] = field(default=())
+    tags: Sequence[Tag] = field(default=())
     plural: int | None = None
+
+
+def key_of(text: str) -> str:
+    """The text with single blanks for all white space, none at its ends: equal keys are an exact match."""
+    return " ".join(text.split())
 
 
 def differences(question: str, found: str) -> tuple[str, ...]:
@@ -88,4 +96,5 @@ def best_first(matches: Sequence[Match], k: int | None) -> list[Match]:
 
 
 def _rank(match: Match) -> tuple[Any, ...]:
-    return KINDS.index(match.kind), -match.score, len(match.differs), not match.in_context, -match.count
+    tags = match.tags is None
+    return KINDS.index(match.kind), -match.score, tags, len(match.differs), not match.in_context, -match.count

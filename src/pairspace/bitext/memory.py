@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 from rapidfuzz import fuzz, process
 
-from pairspace.bitext.matching import MOST, Match, Origin, Question, best_first, differences
+from pairspace.bitext.inline_tags import carried_tags, same_tags, wrapped_tags
+from pairspace.bitext.matching import MOST, Match, Origin, Question, best_first, differences, key_of
 from pairspace.bitext.memory_folder import (
     WHOLE,
     MemoryManifest,
@@ -29,7 +30,8 @@ from pairspace.bitext.memory_folder import (
     read_memory,
     write_memory,
 )
-from pairspace.bitext.remembered import Remembered, key_of, tags_key
+from pairspace.bitext.remembered import Remembered
+from pairspace.data import Tag
 from pairspace.errors import DataError, IndexingError, PairspaceError
 from pairspace.index import Index
 from pairspace.neighbours import normalise
@@ -268,22 +270,22 @@ class TranslationMemory:
         """
         text, language = self._texts["text"][row].as_py(), int(self._languages[row])
         differs = differences(question.text, text) if kind != "exact" else ()
-        groups: dict[tuple[int, tuple[str, ...]], list[Any]] = {}
+        groups: dict[tuple[int, tuple[str, ...], tuple[Tag, ...] | None], list[Any]] = {}
         for place in self._by_text[self._starts[row] : self._starts[row + 1]][:_UNITS].tolist():
             unit = int(self._unit_of[place])
             other = self._variant(unit, wanted)
             if other is None:
                 continue
-            more = differs
-            if (self._tags[place].as_py() or "") != tags_key(question.tags):
-                more += ("tags",)
+            target = int(self._text_of[other])
+            same, tags = self._tags_in(target, question, text, place, other)
+            more = differs if same else (*differs, "tags")
             if self._units["plural"][unit].as_py() != question.plural:
                 more += ("plural",)
             context = question.context != "" and self._units["context"][unit].as_py() == question.context
-            group = groups.setdefault((int(self._text_of[other]), more), [unit, other, 0, False])
-            group[2] += 1
-            group[3] |= context
-        for (target, more), (unit, other, count, context) in groups.items():
+            group = groups.setdefault((target, more, tags), [unit, 0, False])
+            group[1] += 1
+            group[2] |= context
+        for (target, more, tags), (unit, count, context) in groups.items():
             exact = kind == "exact" and not more
             yield Match(
                 source=text,
@@ -296,8 +298,19 @@ class TranslationMemory:
                 count=count,
                 in_context=context,
                 differs=more,
-                tagged=bool(self._tags[other].as_py()),
+                tags=tags,
             )
+
+    def _tags_in(
+        self, target: int, question: Question, text: str, place: int, other: int
+    ) -> tuple[bool, tuple[Tag, ...] | None]:
+        """Whether a variant has the tags of the question, and these tags in the target, if their places are known."""
+        kept, target_kept = (self._tags[variant].as_py() or "" for variant in (place, other))
+        if same_tags(question.text, question.tags, text, kept):
+            return True, carried_tags(question.tags, kept, target_kept)
+        if kept or target_kept:
+            return False, None
+        return False, wrapped_tags(question.text, question.tags, self._texts["text"][target].as_py())
 
     def _variant(self, unit: int, wanted: Sequence[int]) -> int | None:
         """The place among the variants of a unit's text in the first of some languages that it has."""

@@ -3,7 +3,7 @@
 manifest.json      languages, files, counts, and the space whose vectors the indices hold
 texts.parquet      every distinct text of a language, and its key
 units.parquet      where each unit came from, and its context
-variants.parquet   which unit has which texts, with the inline tags each had
+variants.parquet   which unit has which texts, with what its inline tags do and where they stand
 index/0, index/1   of a language: its words, and the vectors of its side of the space
 """
 
@@ -33,7 +33,7 @@ __all__ = ["MANIFEST", "WHOLE", "MemoryManifest", "code_matches", "index_folder"
 MANIFEST = "memory.json"
 WHOLE = 100_000  # so many texts are compared one by one, in about 20 ms; of more, the index picks the candidates
 _FORMAT = "pairspace translation memory"
-_VERSION = 1
+_VERSION = 2
 _BATCH = 1 << 14
 _TABLES = {"texts": TEXT_TABLE, "units": UNIT_TABLE, "variants": VARIANT_TABLE}
 _PLAIN_WORDS = "zh"  # a language without a stemmer: words as they are
@@ -132,7 +132,7 @@ def read_memory(path: Path) -> tuple[MemoryManifest, dict[str, pa.Table]]:
     """The manifest and the tables of a memory.
 
     Raises:
-        IndexingError: no memory there, or it is damaged or of a later version; says which file.
+        IndexingError: no memory there, or it is damaged or of another version; says which file.
     """
     place = path / MANIFEST
     if not path.is_dir():
@@ -146,7 +146,8 @@ def read_memory(path: Path) -> tuple[MemoryManifest, dict[str, pa.Table]]:
     if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
         raise IndexingError(f"{place} is not the manifest of a translation memory")
     if content.get("version") != _VERSION:
-        raise IndexingError(f"{place} has version {content.get('version')}; this pairspace reads version {_VERSION}")
+        said = content.get("version")
+        raise IndexingError(f"{place} has version {said}; this pairspace reads version {_VERSION}: build it again")
     try:
         manifest = MemoryManifest(**{k: v for k, v in content.items() if k not in ("format", "version")})
         expected = {name: manifest.counts[name] for name in _TABLES}

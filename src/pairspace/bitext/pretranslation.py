@@ -2,9 +2,10 @@
 
 Only units without a translation are filled, and each is marked as needing review. What a person wrote stays byte for
 byte. A suggestion must have the placeholders of the text, in any order; its white space at both ends becomes that of
-the text, because formats such as PO refuse a translation that ends otherwise. Texts with inline tags are left: where in
-a translation the tags would go is not known. Plural forms are filled from the same form of the same text, and only
-where no form of the entry is translated and all of them are found: the mark for review is the whole entry's.
+the text, because formats such as PO refuse a translation that ends otherwise. Inline tags go where they stand in the
+translation of the same text with the same tags, or around any translation if they stand around the text; other texts
+with tags are left. Plural forms are filled from the same form of the same text, and only where no form of the entry is
+translated and all of them are found: the mark for review is the whole entry's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from pairspace.bitext.filters import placeholders_in
 from pairspace.bitext.matching import KINDS, Match, Question
 from pairspace.bitext.memory import TranslationMemory
-from pairspace.data import Change, Unit, read_units, update_units
+from pairspace.data import Change, Tag, Unit, read_units, update_units
 from pairspace.errors import PairspaceError
 from pairspace.progress import progress_bar
 
@@ -41,9 +42,10 @@ class Pretranslation:
         filled: kind of match -> how many were filled from it.
         below: had no match that is good enough.
         lost_placeholders: had one, but none with the same placeholders.
-        tagged: hold inline tags, or the only texts found did.
+        tagged: had one, but where the inline tags go in it is not known.
         plural: plural forms that were left.
         numbers: of those filled, how many came from a text with other numbers.
+        matches: key of each unit that was filled -> what it was filled from.
         output: the file written.
     """
 
@@ -56,6 +58,7 @@ class Pretranslation:
     tagged: int = 0
     plural: int = 0
     numbers: int = 0
+    matches: dict[str, Match] = field(default_factory=dict)
     output: str = ""
 
 
@@ -91,7 +94,7 @@ def pretranslate(
     if not 0 < minimum <= 1 or semantic_minimum <= 0:
         raise PairspaceError(f"scores are above 0 and at most 1, got {minimum} and {semantic_minimum}")
     units = list(read_units(path, source=source, target=target))
-    summary, changes = Pretranslation(len(units), output=str(output)), dict[str, Change]()
+    summary = Pretranslation(len(units), output=str(output))
     plain, entries = _open_units(units, summary)
     languages = next(((u.source_language or None, u.target_language or None) for u in units), (None, None))
     how: dict[str, Any] = {"source": source or languages[0], "target": target or languages[1], "k": _CANDIDATES}
@@ -103,20 +106,22 @@ def pretranslate(
                 if match is None:
                     _count_left([_reason(unit, one) for one in matches], summary)
                     continue
-                changes[unit.key] = Change(_fitted(unit.source, match.target))
+                summary.matches[unit.key] = match
                 summary.filled[match.kind] += 1
                 summary.numbers += "numbers" in match.differs
             bar.advance(len(part))
         for entry in entries:
-            found = memory.find([_question(unit) for unit in entry], **how, minimum=1.0, semantic_minimum=2)
-            best = [next((one for one in matches if one.kind == "exact"), None) for matches in found]
+            lists = memory.find([_question(unit) for unit in entry], **how, minimum=1.0, semantic_minimum=2)
+            best = [next((one for one in matches if one.kind == "exact"), None) for matches in lists]
             forms = [(unit, match) for unit, match in zip(entry, best, strict=True) if match is not None]
             if len(forms) == len(entry):
-                changes |= {unit.key: Change(_fitted(unit.source, match.target)) for unit, match in forms}
+                summary.matches |= {unit.key: match for unit, match in forms}
                 summary.filled["exact"] += len(entry)
             else:
                 summary.plural += len(entry)
             bar.advance()
+    found = summary.matches
+    changes = {unit.key: _fitted(unit, found[unit.key]) for unit in units if unit.key in found}
     update_units(path, output, changes, source=source, target=target)
     return summary
 
@@ -129,9 +134,7 @@ def _open_units(units: Sequence[Unit], summary: Pretranslation) -> tuple[list[Un
         summary.review += sum(unit.state == "review" for unit in entry)
         summary.translated += len(entry) - len(empty) - sum(unit.state == "review" for unit in entry)
         if len(entry) == 1 and entry[0].plural is None:
-            tagged = [unit for unit in empty if unit.tags_source]
-            summary.tagged += len(tagged)
-            plain += [unit for unit in empty if not unit.tags_source]
+            plain += empty
         elif len(empty) == len(entry):
             entries.append(entry)
         else:
@@ -171,7 +174,7 @@ def _matches(
 
 def _reason(unit: Unit, match: Match) -> str | None:
     """Why a match may not be filled in, if it may not."""
-    if match.tagged or "tags" in match.differs:
+    if match.tags is None:
         return "tagged"
     return None if placeholders_in(match.target) == placeholders_in(unit.source) else "lost_placeholders"
 
@@ -185,10 +188,20 @@ def _count_left(reasons: Sequence[str | None], summary: Pretranslation) -> None:
         summary.below += 1
 
 
-def _fitted(source: str, target: str) -> str:
-    """The target between the white space that stands around the source."""
-    text = source.strip()
-    if not text:
-        return target
-    start = source.index(text)
-    return source[:start] + target.strip() + source[start + len(text) :]
+def _fitted(unit: Unit, match: Match) -> Change:
+    """The target with white space and tags at its ends as in the source; where other tags end it, it stays as it is."""
+    tags, words = match.tags or (), match.target.strip()
+    ends = zip(_ends(unit.source, unit.tags_source), _ends(match.target, tags), strict=True)
+    (lead, heads), (tail, tails) = (own if len(own[1]) == len(its[1]) else its for own, its in ends)
+    moved = len(lead) - match.target.index(words)
+    inner = [tag.place + moved for tag in tags[len(heads) : len(tags) - len(tails)]]
+    places = [*heads, *inner, *(len(lead) + len(words) + place for place in tails)]
+    placed = tuple(Tag(tag.raw, place) for tag, place in zip(tags, places, strict=True))
+    return Change(lead + words + tail, tags=placed)
+
+
+def _ends(text: str, tags: Sequence[Tag]) -> tuple[tuple[str, list[int]], tuple[str, list[int]]]:
+    """The white space before and behind the words of a text, and where tags stand in each."""
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    places = [tag.place for tag in tags]
+    return (text[:start], [at for at in places if at <= start]), (text[end:], [at - end for at in places if at >= end])

@@ -13,13 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from pairspace.data import Unit, read_pairs, tmx_languages
+from pairspace.bitext.inline_tags import kept_tags
+from pairspace.bitext.matching import key_of
+from pairspace.data import Unit, read_pairs
 from pairspace.data.files import plain_suffix
 from pairspace.data.translations import TRANSLATION_SUFFIXES, scan_units
 from pairspace.data.units import same_language
 from pairspace.errors import DataError
 
-__all__ = ["Remembered", "key_of", "tags_key"]
+__all__ = ["Remembered"]
 
 UNIT_TABLE = pa.schema(
     [
@@ -33,17 +35,6 @@ UNIT_TABLE = pa.schema(
 TEXT_TABLE = pa.schema([("language", pa.int32()), ("text", pa.large_string()), ("key", pa.large_string())])
 VARIANT_TABLE = pa.schema([("unit", pa.int64()), ("text", pa.int64()), ("tags", pa.large_string())])
 _BATCH = 1 << 16
-_TAG_BREAK = "\x1f"
-
-
-def key_of(text: str) -> str:
-    """The text with single blanks for all white space, none at its ends: equal keys are an exact match."""
-    return " ".join(text.split())
-
-
-def tags_key(tags: Sequence[str]) -> str:
-    """Inline tags as one text, to be compared."""
-    return _TAG_BREAK.join(tags)
 
 
 @dataclass
@@ -89,23 +80,15 @@ class Remembered:
         if plain_suffix(path) not in TRANSLATION_SUFFIXES:
             self._add_pairs(path, number, source, target, skip_bad)
             return
-        tags = self._other_tags(path, source, target)
         for unit in scan_units(path, source=source, target=target):
             if isinstance(unit, DataError):
                 if not skip_bad:
                     raise DataError(f"{unit}; skip_bad=True (--skip-bad) leaves such units out") from unit
                 self.skipped += 1
             else:
-                self.add(unit, number, source, target, tags)
+                self.add(unit, number, source, target)
 
-    def add(
-        self,
-        unit: Unit,
-        file: int,
-        source: str | None = None,
-        target: str | None = None,
-        tags: dict[str, dict[str, tuple[str, ...]]] | None = None,
-    ) -> None:
+    def add(self, unit: Unit, file: int, source: str | None = None, target: str | None = None) -> None:
         """Take in one unit.
 
         Args:
@@ -113,7 +96,6 @@ class Remembered:
             file: number of its file.
             source: name of the source language, instead of the one the unit has.
             target: likewise.
-            tags: of languages beside these two, by language and key of the unit.
 
         Raises:
             DataError: the unit does not say its languages, and they were not given.
@@ -131,14 +113,15 @@ class Remembered:
             texts[second] = (unit.target, unit.tags_target)
         for code, text in unit.texts.items():
             if not any(same_language(code, known) for known in (unit.source_language, unit.target_language, *texts)):
-                texts[code] = (text, (tags or {}).get(code, {}).get(unit.key, ()))
+                texts[code] = (text, unit.tags.get(code, ()))
         texts = {code: text for code, text in texts.items() if text[0].strip()}
         if len(texts) < 2:
             self.left += 1
             return
         self._units.add((file, unit.id or unit.key, unit.line, unit.context, unit.plural))
-        for code, (text, own) in texts.items():
-            self._variants.add((len(self) - 1, self._text(code, text), tags_key(own) or None))
+        tags = kept_tags({code: own for code, (_, own) in texts.items()})
+        for code, (text, _) in texts.items():
+            self._variants.add((len(self) - 1, self._text(code, text), tags[code] or None))
         first = self.languages[self._language(first)] if first in texts else ""
         for code in texts:
             pair = (first, self.languages[self._language(code)])
@@ -164,19 +147,6 @@ class Remembered:
                 raise DataError(f"{path}, row {row + 1}: a memory holds one text for another, not lists or bytes")
             unit = Unit(str(row + 1), text, translation, row + 1, source, target, "translated")
             self.add(unit, file)
-
-    def _other_tags(
-        self, path: Path, source: str | None, target: str | None
-    ) -> dict[str, dict[str, tuple[str, ...]]] | None:
-        """The inline tags of all languages of a memory that has more than two; one more reading for each."""
-        if plain_suffix(path) != ".tmx" or len(languages := tmx_languages(path)) < 3:
-            return None
-        found: dict[str, dict[str, tuple[str, ...]]] = {}
-        for code in languages:
-            if not any(known and same_language(known, code) for known in (source, target)):
-                units = (unit for unit in scan_units(path, source=code) if isinstance(unit, Unit))
-                found[code] = {unit.key: unit.tags_source for unit in units if unit.tags_source}
-        return found
 
     def _language(self, code: str) -> int:
         if code not in self._codes:

@@ -97,7 +97,7 @@ def search(
         origin = match.origin
         more = [f"{match.count} times"] if match.count > 1 else []
         more += [f"differs: {', '.join(match.differs)}"] if match.differs else []
-        more += ["had inline tags"] if match.tagged else []
+        more += ["has inline tags"] if match.tags is None else []
         print(f"{100 * match.score:>4.0f} %  {match.kind:<8}  {' '.join(match.target.split())}")
         print(f"{'':>18}{' '.join(match.source.split())}  [{match.language}]")
         print(f"{'':>18}{'; '.join([f'{origin.file}, line {origin.line}, unit {origin.id!r}', *more])}")
@@ -133,7 +133,7 @@ def pretranslate(
         ("of these with other numbers", found.numbers),
         ("no match that is good enough", found.below),
         ("left: placeholders would be lost", found.lost_placeholders),
-        ("left: inline tags", found.tagged),
+        ("left: inline tags would be lost", found.tagged),
         ("left: plural forms", found.plural),
     ]
     for name, count in rows:

@@ -7,14 +7,26 @@ come back with references resolved, CDATA opened, comments left out and line end
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from xml.parsers import expat
 
 from pairspace.data.markup import local_name
+from pairspace.data.units import Tag
 from pairspace.errors import DataError
 
-__all__ = ["Node", "Patch", "content", "element_tree", "escape", "indentation", "patched", "set_attributes"]
+__all__ = [
+    "Node",
+    "Patch",
+    "content",
+    "element_tree",
+    "escape",
+    "indentation",
+    "patched",
+    "set_attributes",
+    "tagged",
+]
 
 _TAG = rb"<(/?)([^\s/>]+)(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>"
 _TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|" + _TAG, re.S)
@@ -85,8 +97,8 @@ def element_tree(raw: bytes) -> Node:
     return top.children[0]
 
 
-def content(node: Node, codes: Collection[str] = ()) -> tuple[str, tuple[str, ...]]:
-    """The text within an element, and the markup that was taken out of it.
+def content(node: Node, codes: Collection[str] = ()) -> tuple[str, tuple[Tag, ...]]:
+    """The text within an element, and the tags that were taken out of it.
 
     Args:
         node: the element.
@@ -98,53 +110,65 @@ def content(node: Node, codes: Collection[str] = ()) -> tuple[str, tuple[str, ..
     """
     if node.raw.find(b"<", node.inner, node.close) < 0:
         return _text(node.raw[node.inner : node.close]), ()
-    texts: list[str] = []
-    tags: list[str] = []
+    text = ""
+    tags: list[Tag] = []
     at, code_start, depth = node.inner, 0, 0
     for match in _TOKEN.finditer(node.raw, node.inner, node.close):
         token = match[0]
         if not depth:
-            texts.append(_text(node.raw[at : match.start()]))
+            text += _text(node.raw[at : match.start()])
         at = match.end()
         if token.startswith((b"<!", b"<?")):
             if token.startswith(b"<![") and not depth:
-                texts.append(_lines(token[9:-3].decode()))
+                text += _lines(token[9:-3].decode())
             continue
         closing, alone = token.startswith(b"</"), token.endswith(b"/>")
         if depth:
             depth += 0 if alone else -1 if closing else 1
             if not depth:
-                tags.append(node.raw[code_start:at].decode())
+                tags.append(Tag(node.raw[code_start:at].decode(), len(text)))
         elif not closing and not alone and local_name(match[2].decode()) in codes:
             code_start, depth = match.start(), 1
         else:
-            tags.append(token.decode())
-    texts.append(_text(node.raw[at : node.close]))
-    return "".join(texts), tuple(tags)
+            tags.append(Tag(token.decode(), len(text)))
+    return text + _text(node.raw[at : node.close]), tuple(tags)
 
 
-def escape(text: str, *, attribute: bool = False, tags: Collection[str] = (), drop: bool = False) -> bytes:
+def escape(text: str, *, attribute: bool = False, drop: bool = False) -> bytes:
     """Text as it stands in XML.
 
     Args:
         text: what a reader is to see.
         attribute: for the inside of double quotes.
-        tags: markup that occurs in the text and stays as it is.
         drop: leave out characters that XML cannot hold instead of refusing them.
 
     Raises:
-        DataError: a control character, half a surrogate pair, U+FFFE or U+FFFF; or tags that do not fit each other.
+        DataError: a control character, half a surrogate pair, U+FFFE or U+FFFF.
     """
     if unfit := _UNFIT.search(text):
         if not drop:
             raise DataError(f"{text[:40]!r}... holds the character U+{ord(unfit[0]):04X}, which XML cannot hold")
         text = _UNFIT.sub("", text)
-    pieces = re.split("(" + "|".join(map(re.escape, tags)) + ")", text) if tags else [text]
-    pieces = [piece if place % 2 else _escaped(piece, attribute) for place, piece in enumerate(pieces)]
-    escaped = "".join(pieces).encode()
-    if tags and not _is_whole(escaped):
-        raise DataError(f"the tags in {text!r} are not closed in order")
-    return escaped
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    if attribute:
+        text = text.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+    return text.encode()
+
+
+def tagged(text: str, tags: Sequence[Tag]) -> bytes:
+    """Text as it stands in XML, with inline tags in it: what `content` takes apart.
+
+    Raises:
+        DataError: as `escape`; tags that are not in order, lie outside of the text, or are not closed in order.
+    """
+    places = [0, *(tag.place for tag in tags), len(text)]
+    if places != sorted(places):
+        raise DataError(f"the places of tags, {places[1:-1]}, are not in order within a text of {len(text)} characters")
+    pieces = [escape(text[start:end]) for start, end in pairwise(places)]
+    raw = b"".join(piece + tag.raw.encode() for piece, tag in zip(pieces, tags, strict=False)) + pieces[-1]
+    if tags and not _is_whole(raw):
+        raise DataError(f"the tags of {text!r} are not closed in order: {' '.join(tag.raw for tag in tags)}")
+    return raw
 
 
 def set_attributes(tag: bytes, values: dict[str, str | None]) -> bytes:
@@ -201,14 +225,8 @@ def _character(match: re.Match[str]) -> str:
     return _ENTITIES[name]
 
 
-def _escaped(text: str, attribute: bool) -> str:
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
-    if attribute:
-        text = text.replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
-    return text
-
-
 def _is_whole(markup: bytes) -> bool:
+    """Whether all that is opened is closed, in order."""
     try:
         expat.ParserCreate("utf-8").Parse(b"<x>" + markup + b"</x>", True)
     except expat.ExpatError:

@@ -183,6 +183,8 @@ def _changed(entry: Entry, changes: Mapping[str, Change], header: _Header, path:
     """The entry with other lines for some of its strings, and `fuzzy` set where any of the changes wants it."""
     lines: list[bytes] = list(entry.lines)
     for name, change in changes.items():
+        if change.tags:
+            raise DataError(f"{path}, line {entry.begin}: PO has no inline tags; write them into the text")
         place = entry.fields[name]
         try:
             new = _string(entry, place, change.text, header)

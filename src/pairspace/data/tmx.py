@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from pairspace.data.elements import Node, content, element_tree, escape, indentation, patched
+from pairspace.data.elements import Node, content, element_tree, escape, indentation, patched, tagged
 from pairspace.data.markup import Element, Markup
-from pairspace.data.units import Change, Unit, find_language, same_language
+from pairspace.data.units import Change, Tag, Unit, find_language, same_language
 from pairspace.errors import DataError
 
 __all__ = ["rewrite_tmx", "scan_tmx", "tmx_languages", "tmx_properties"]
@@ -120,7 +120,7 @@ class _Pick:
 def _unit(element: Element, number: int, pick: _Pick) -> Unit | None:
     """The unit of a `<tu>`; None if it lacks the source language."""
     tu = element_tree(element.raw)
-    read: dict[str, tuple[str, tuple[str, ...]]] = {}
+    read: dict[str, tuple[str, tuple[Tag, ...]]] = {}
     for code, tuv in _variants(tu):
         seg = tuv.first("seg")
         if code not in read and seg is not None:
@@ -145,6 +145,7 @@ def _unit(element: Element, number: int, pick: _Pick) -> Unit | None:
         tags_source=tags,
         tags_target=target_tags,
         texts={code: text for code, (text, _) in read.items()},
+        tags={code: tags for code, (_, tags) in read.items() if tags},
         properties=properties,
     )
 
@@ -155,7 +156,7 @@ def _changed(element: Element, change: Change, pick: _Pick) -> bytes:
     _, target = pick.sides(tu, [code for code, _ in variants])
     if not target:
         raise DataError(f"more than two languages ({', '.join(pick.languages)}): name the target")
-    new = escape(change.text, tags=change.tags)
+    new = tagged(change.text, change.tags)
     name = tu.name.removesuffix("tu").encode()
     seg = b"<" + name + b"seg>" + new + b"</" + name + b"seg>"
     tuv = next((node for code, node in variants if same_language(code, target)), None)
@@ -184,7 +185,7 @@ def _variants(tu: Node) -> list[tuple[str, Node]]:
     return found
 
 
-def _like(read: Mapping[str, tuple[str, tuple[str, ...]]], code: str) -> tuple[str, tuple[str, ...]] | None:
+def _like(read: Mapping[str, tuple[str, tuple[Tag, ...]]], code: str) -> tuple[str, tuple[Tag, ...]] | None:
     return read[code] if code in read else next((read[other] for other in read if same_language(other, code)), None)
 
 

@@ -1,7 +1,7 @@
 """Units of translators' files: a text, its translation, and what the file says about both; and changes to them.
 
-One shape for TMX, XLIFF and PO. Texts are plain: inline tags are taken out and kept beside. Languages are matched as
-translators mean them: `en` finds `en-US` as long as no other English is there.
+One shape for TMX, XLIFF and PO. Texts are plain: inline tags are taken out and kept beside, with the places where they
+stood. Languages are matched as translators mean them: `en` finds `en-US` as long as no other English is there.
 """
 
 from __future__ import annotations
@@ -10,10 +10,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pairspace.errors import DataError
 
-__all__ = ["Change", "Unit", "check_language", "column_of_language", "find_language", "same_language", "unique_key"]
+__all__ = [
+    "Change",
+    "Tag",
+    "Unit",
+    "check_language",
+    "column_of_language",
+    "find_language",
+    "same_language",
+    "unique_key",
+]
+
+
+class Tag(NamedTuple):
+    """An inline tag: as it stands in the file, and how many characters of the text stand before it."""
+
+    raw: str
+    place: int
 
 
 @dataclass(frozen=True)
@@ -30,9 +47,10 @@ class Unit:
         id: the name that the file gives it (`tuid`, `id`); "" for none. Not always unique.
         context: what tells it from others with the same source.
         notes: remarks of developers and translators.
-        tags_source, tags_target: the inline tags that were taken out, as they stand in the file, in order.
+        tags_source, tags_target: the inline tags that were taken out, in order.
         plural: which plural form the target is, from 0, in PO; None where there is but one.
         texts: TMX: every language -> text.
+        tags: TMX: every language whose text has inline tags -> these.
         properties: TMX: type of each `<prop>` -> its text.
     """
 
@@ -46,10 +64,11 @@ class Unit:
     id: str = ""
     context: str = ""
     notes: tuple[str, ...] = ()
-    tags_source: tuple[str, ...] = ()
-    tags_target: tuple[str, ...] = ()
+    tags_source: tuple[Tag, ...] = ()
+    tags_target: tuple[Tag, ...] = ()
     plural: int | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,12 +80,12 @@ class Change:
         text: the whole new target.
         review: whether somebody is to look at it: `fuzzy` in PO, `needs-review-translation` in XLIFF 1.2, `initial` in
             XLIFF 2. If not, such a mark is taken away. TMX has no such mark.
-        tags: inline tags that occur in `text`, as they stand in the file; all else in `text` is text.
+        tags: inline tags and where they stand in `text`, in order, such as those of `Unit.tags_source`; PO has none.
     """
 
     text: str
     review: bool = True
-    tags: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
 
 
 def same_language(one: str, other: str) -> bool:

@@ -11,23 +11,29 @@ The default of `state` in 2.0 is `initial`, but a file whose tool keeps no state
 only one that says `initial` counts as such. 2.0 has no state for "filled, please look": `initial` is the one that no
 tool takes for finished, so that is what is written (and `subState`, which would no longer be true, is taken away).
 
+`<mrk mtype="seg">` of 1.2 says where the sentences of a unit are; it is left out of its tags.
+
 What says `translate="no"` is no unit. `<alt-trans>` and matches are left alone, as is all that the tables do not name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pairspace.data.elements import Node, Patch, content, element_tree, escape, indentation, patched, set_attributes
+from pairspace.data.elements import Node, Patch, content, element_tree, indentation, patched, set_attributes, tagged
 from pairspace.data.markup import Element, Markup
-from pairspace.data.units import Change, Unit, check_language, unique_key
+from pairspace.data.units import Change, Tag, Unit, check_language, unique_key
 from pairspace.errors import DataError
 
 __all__ = ["rewrite_xliff", "scan_xliff"]
 
-_CODES = ("bpt", "ept", "ph", "it")  # of 1.2; in 2.0 these names are gone or empty
+_CODES = ("bpt", "ept", "ph", "it", "x", "bx", "ex")  # of 1.2; no text in them
+_SECOND_CODES = ("ph", "sc", "ec", "sm", "em", "cp")  # of 2.0; empty
 _NO_CONTEXT = ("sourcefile", "linenumber", "x-po-trancomment", "x-po-autocomment")
+_MARKER = re.compile(r"<(/?)(?:[^\s/>:]+:)?mrk\b")
+_SENTENCE = re.compile(r"\smtype\s*=\s*[\"']seg[\"']")
 _WANTED = ("trans-unit", "unit")
 
 
@@ -128,7 +134,7 @@ def _unit(element: Element, part: Node, key: str) -> Unit:
     source, target = part.first("source"), part.first("target")
     if source is None:
         raise DataError(f"<{part.name}> without <source>")
-    codes = () if second else _CODES
+    codes = _SECOND_CODES if second else _CODES
     text, tags = content(source, codes)
     translation, target_tags = ("", ()) if target is None else content(target, codes)
     state = (part if second or target is None else target).attributes.get("state", "")
@@ -144,9 +150,22 @@ def _unit(element: Element, part: Node, key: str) -> Unit:
         id=key.partition("/")[2] if second else whole.attributes.get("id", ""),
         context=_context(whole, second),
         notes=tuple(content(note)[0] for note in _notes(whole, second)),
-        tags_source=tags,
-        tags_target=target_tags,
+        tags_source=_without_sentences(tags),
+        tags_target=_without_sentences(target_tags),
     )
+
+
+def _without_sentences(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    kept, sentences = list[Tag](), list[bool]()
+    for tag in tags:
+        marker = _MARKER.match(tag.raw)
+        if marker and not marker[1]:
+            sentences.append(_SENTENCE.search(tag.raw) is not None)
+        if not (marker and sentences[-1]):
+            kept.append(tag)
+        if marker and (marker[1] or tag.raw.endswith("/>")):
+            sentences.pop()
+    return tuple(kept)
 
 
 def _state(said: str, target: str, second: bool) -> str:
@@ -174,7 +193,7 @@ def _notes(whole: Node, second: bool) -> Sequence[Node]:
 def _patches(element: Element, part: Node, change: Change) -> list[Patch]:
     """What to replace so that a unit gets its new target and state."""
     second = _is_second(element)
-    new = escape(change.text, tags=change.tags)
+    new = tagged(change.text, change.tags)
     prefix = part.name.removesuffix("segment" if second else "trans-unit").encode()
     opening, closing = b"<" + prefix + b"target>", b"</" + prefix + b"target>"
     patches: list[Patch] = []
