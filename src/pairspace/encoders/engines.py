@@ -1,4 +1,4 @@
-"""What runs a text module over batches: torch, or OpenVINO's compiled graph of the same module.
+"""What runs a text or image module over batches: torch, or OpenVINO's compiled graph of the same module.
 
 OpenVINO in bf16 is about three to five times as fast as torch fp32 on a CPU with avx512_bf16 and, measured over six
 layers of MiniLM, keeps a cosine of 0.99997 at the least. Pooling happens inside the graph, so token states leave it
@@ -9,18 +9,19 @@ threads. `agrees` compares an engine with torch fp32 before it is trusted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
-from pairspace.encoders.module import TextModule, TokenModule
 from pairspace.encoders.quiet import quiet
 
-__all__ = ["Batch", "Engine", "OpenVinoEngine", "TorchEngine", "agrees"]
+__all__ = ["Batch", "Engine", "OpenVinoEngine", "TorchEngine", "agrees", "agrees_or_warns"]
 
-Batch = tuple[np.ndarray, torch.Tensor, torch.Tensor]  # rows, input_ids, attention_mask
+_log = logging.getLogger(__name__)
+Batch = tuple[Any, ...]  # rows, then the module's tensors: input_ids and attention_mask, or pixels
 Put = Callable[[np.ndarray, Sequence[np.ndarray]], None]
 
 
@@ -38,7 +39,7 @@ class Engine(Protocol):
 class TorchEngine:
     """The module as it is, under inference mode; optionally under bf16 autocast (for GPUs)."""
 
-    def __init__(self, module: TextModule | TokenModule, device: torch.device, *, bf16: bool = False) -> None:
+    def __init__(self, module: nn.Module, device: torch.device, *, bf16: bool = False) -> None:
         self.module, self.device, self.bf16 = module, device, bf16
         self.title = f"torch {'bf16' if bf16 else 'fp32'} on {device}"
         self.tokens = 2048 if device.type == "cpu" else 65536
@@ -46,8 +47,8 @@ class TorchEngine:
     def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
         """See Engine."""
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            for rows, ids, mask in batches:
-                out = self.module(ids.to(self.device), mask.to(self.device), layers)
+            for rows, *tensors in batches:
+                out = self.module(*(one.to(self.device) for one in tensors), layers)
                 put(rows, [vectors.float().cpu().numpy() for vectors in out])
 
 
@@ -58,6 +59,8 @@ class OpenVinoEngine:
         module: the module on the CPU, in evaluation mode.
         layers: the layers that the graph shall give.
         bf16: multiply in bf16; else in fp32, which is still faster than torch.
+        example: the module's tensors by name, and an example of each, whose first size may change, and of token ids the
+            second; by default token ids and their mask.
 
     Raises:
         Exception: whatever conversion or compilation raises; the caller falls back.
@@ -65,16 +68,25 @@ class OpenVinoEngine:
 
     tokens = 1024
 
-    def __init__(self, module: TextModule | TokenModule, layers: Sequence[str], *, bf16: bool) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        *,
+        bf16: bool,
+        example: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         import openvino as ov
 
         self.layers = tuple(layers)
         self.title = f"openvino {'bf16' if bf16 else 'fp32'}"
-        ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
-        example = {"input_ids": ids, "attention_mask": (ids > 0).long()}
-        shapes = [("input_ids", [-1, -1]), ("attention_mask", [-1, -1])]
+        if example is None:
+            ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
+            example = {"input_ids": ids, "attention_mask": (ids > 0).long()}
+        shapes = [(name, [-1, -1] if one.ndim == 2 else [-1, *one.shape[1:]]) for name, one in example.items()]
+        traced = _Traced(module, self.layers)
         with torch.inference_mode(), quiet():  # the tracer remarks on constants; `agrees` looks at what matters
-            graph = ov.convert_model(_Traced(module, self.layers), example_input=example, input=shapes)
+            graph = ov.convert_model(traced, example_input=tuple(example.values()), input=[s for _, s in shapes])
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
         self._compiled = ov.Core().compile_model(graph, "CPU", options)
 
@@ -90,19 +102,19 @@ class OpenVinoEngine:
         queue = ov.AsyncInferQueue(self._compiled)
         queue.set_callback(done)
         try:
-            for rows, ids, mask in batches:
-                queue.start_async([ids.numpy(), mask.numpy()], rows)
+            for rows, *tensors in batches:
+                queue.start_async([one.numpy() for one in tensors], rows)
         finally:
             queue.wait_all()
 
 
 class _Traced(torch.nn.Module):
-    def __init__(self, module: TextModule | TokenModule, layers: tuple[str, ...]) -> None:
+    def __init__(self, module: nn.Module, layers: tuple[str, ...]) -> None:
         super().__init__()
         self.module, self.layers = module, layers
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        out: tuple[torch.Tensor, ...] = self.module(input_ids, attention_mask, self.layers)
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        out: tuple[torch.Tensor, ...] = self.module(*tensors, self.layers)
         return out
 
 
@@ -122,7 +134,17 @@ def agrees(engine: Engine, reference: Engine, batches: Sequence[Batch], layers: 
         for a, b in zip(ours, theirs, strict=True):
             norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
             cosines = (a * b).sum(-1) / np.maximum(norms, 1e-30)
-            padding = ~(a.any(-1) | b.any(-1)) & (a.ndim == 3)  # of token states
+            padding = ~(a.any(-1) | b.any(-1)) & (a.ndim >= 3)  # of token states
             worst = float(np.minimum(worst, np.min(cosines[~padding], initial=1.0)))  # NaN stays
-    logging.getLogger(__name__).debug("%s: least cosine to %s %.6f", engine.title, reference.title, worst)
+    _log.debug("%s: least cosine to %s %.6f", engine.title, reference.title, worst)
     return worst >= least  # NaN compares False: not used
+
+
+def agrees_or_warns(
+    engine: Engine, plain: Engine, sample: Sequence[Batch], layers: Sequence[str], least: float
+) -> bool:
+    """`agrees`, and a warning where it does not."""
+    if agrees(engine, plain, sample, layers, least):
+        return True
+    _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, least)
+    return False

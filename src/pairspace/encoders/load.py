@@ -1,10 +1,10 @@
 """From a name or path to an encoder: the one place that knows which families there are.
 
-"minilm" comes with the package, "e5-multilingual" with an extra. "static" and "transformer" start from nothing, with a
-width if wished ("static:512"); a bag may also start from a transformer's own token embeddings ("static:minilm").
-"splade:folder" takes a masked language model as an encoder to words. A folder is read for what it says of itself; a
-name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and settings only); a `.npy` or Parquet
-file holds features already made.
+"minilm" comes with the package, "e5-multilingual" and "efficientnet-lite0" (for pictures) with extras. "static" and
+"transformer" start from nothing, with a width if wished ("static:512"); a bag may also start from a transformer's own
+token embeddings ("static:minilm"). "splade:folder" takes a masked language model as an encoder to words. A folder is
+read for what it says of itself; a name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and
+settings only); a `.npy` or Parquet file holds features already made.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pairspace.encoders.efficientnet import EfficientNetEncoder
 from pairspace.encoders.given import GivenEncoder, read_given
 from pairspace.encoders.layout import PICKLES, read_layout, refuse_pickles
 from pairspace.encoders.nothing import FromNothing
@@ -33,9 +34,9 @@ _FROM_NOTHING: dict[str, type[StaticEncoder] | type[SmallTransformerEncoder]] = 
 }
 _FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
 _HELP = (
-    "known names: minilm, e5-multilingual, and from nothing static and transformer (with a width: static:512); or a "
-    "folder in the layout of sentence-transformers or transformers (./my-model), a hub name (organisation/model), or a "
-    ".npy or .parquet file of features"
+    "known names: minilm, e5-multilingual, efficientnet-lite0 (pictures), and from nothing static and transformer (a "
+    "width: static:512); or a folder in the layout of sentence-transformers or transformers (./my-model), a hub name "
+    "(organisation/model), or a .npy or .parquet file of features"
 )
 
 
@@ -47,6 +48,7 @@ def load_encoder(
     device: str | None = None,
     precision: str | None = None,
     trust_remote_code: bool = False,
+    views: int | None = None,
 ) -> Encoder:
     """Make an encoder.
 
@@ -58,6 +60,8 @@ def load_encoder(
         precision: "auto" (bf16 where the hardware has it and the vectors agree with fp32), "fp32" (torch, the
             reference) or "bf16".
         trust_remote_code: run Python code that comes with the model; never done otherwise.
+        views: of image encoders, how many augmented views training draws from beside each picture; see
+            `augmentation.py`.
 
     Raises:
         EncoderError: unknown name, incomplete folder, weights in a pickle, or options that do not fit.
@@ -77,6 +81,12 @@ def load_encoder(
         return GivenEncoder.restore(saved)
     if (family := saved.get("family")) in (StaticEncoder.family, SmallTransformerEncoder.family):
         return _restore(folder, family, saved, prompt=prompt, max_length=max_length, device=device)
+    kind = str(saved.get("family") or _model_type(folder))
+    if kind.startswith(EfficientNetEncoder.family):
+        picture: dict[str, Any] = {"device": device, "precision": precision or saved.get("precision", "auto")}
+        picture["views"] = saved.get("views", 0) if views is None else views
+        _refuse_text_options(name, prompt, max_length)
+        return EfficientNetEncoder(saved.get("name", name), folder, **picture)
     layout = read_layout(folder)
     name = saved.get("name", name)
     prompt = saved.get("prompt") if prompt is None else prompt
@@ -148,6 +158,19 @@ def _saved(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise EncoderError(f"{folder / SAVED}: not valid JSON ({error})") from None
     return dict(found)
+
+
+def _model_type(folder: Path) -> str:
+    """What `config.json` says the model is; "" where that cannot be read."""
+    try:
+        return str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _refuse_text_options(name: str, prompt: str | None, max_length: int | None) -> None:
+    if prompt or max_length is not None:
+        raise EncoderError(f"{name} reads pictures: a prompt or a max_length is of texts; give them to a side of texts")
 
 
 def _is_plain_text_model(folder: Path) -> bool:

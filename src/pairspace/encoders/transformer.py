@@ -22,7 +22,7 @@ import torch
 from pairspace.data.files import atomic_folder
 from pairspace.encoders.batching import batches, pad
 from pairspace.encoders.device import has_openvino, pick_device, pick_precision
-from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees
+from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees_or_warns
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.layout import Layout, read_layout
 from pairspace.encoders.module import TextModule, TokenModule, block_stack
@@ -323,13 +323,3 @@ class TransformerEncoder:
         except Exception as error:
             _log.warning("%s: no faster engine (%s); torch is used", self.name, str(error).strip().splitlines()[:1])
             return None
-
-
-def agrees_or_warns(
-    engine: Engine, plain: Engine, sample: Sequence[Batch], layers: tuple[str, ...], least: float
-) -> bool:
-    """`agrees`, and a warning where it does not."""
-    if agrees(engine, plain, sample, layers, least):
-        return True
-    _log.warning("%s is not used: its vectors differ from torch fp32 (cosine below %s)", engine.title, least)
-    return False

@@ -24,11 +24,12 @@ import numpy as np
 
 from pairspace.data.files import atomic_file, default_cache_path
 from pairspace.encoders import Encoder
+from pairspace.encoders.pictures import numbered
 from pairspace.encoders.protocol import Layered
 from pairspace.errors import FeatureError, PairspaceError, StorageError
 from pairspace.features.blocks import Layer, sweep
 from pairspace.features.features import Features, Stored, compute_features, take, unit_rows
-from pairspace.features.keys import content_keys, distinct
+from pairspace.features.keys import distinct, item_keys
 from pairspace.features.states import TokenStates
 from pairspace.progress import progress_bar
 
@@ -102,7 +103,7 @@ class FeatureCache:
         """
         if encoder.modality in ("row", "id"):
             return compute_features(encoder, items, layers, progress=progress)
-        keys = content_keys(items)
+        keys = item_keys(encoder, items)
         first, codes = distinct(keys)
         keys = keys[first]
         home = self.path / f"{encoder.fingerprint}-{encoder.precision}"
@@ -127,7 +128,7 @@ class FeatureCache:
             FeatureError: an item is no text, or a state is not finite; the cache is left without it.
             StorageError: the disk is full; all blocks written before stay.
         """
-        keys = content_keys(items)
+        keys = item_keys(encoder, items)
         first, codes = distinct(keys)
         keys = keys[first]
         home = self.path / f"{encoder.fingerprint}-{encoder.precision}"
@@ -137,7 +138,8 @@ class FeatureCache:
             step = max(1, min(_BLOCK, _STATES // (encoder.width * (encoder.max_length or 8192))))
             for start in range(0, len(need), step):
                 rows = need[start : start + step]
-                states, lengths = encoder.token_states(take(items, first[rows]), layer)
+                with numbered(first[rows]):
+                    states, lengths = encoder.token_states(take(items, first[rows]), layer)
                 if not (finite := np.isfinite(states).all(1)).all():
                     item = np.repeat(first[rows], store.counts(lengths))[~finite][0]
                     raise FeatureError(
@@ -171,7 +173,8 @@ class FeatureCache:
             for start in range(0, len(need), _BLOCK):
                 rows = need[start : start + _BLOCK]
                 wanted = [layer for layer in stores if missing[layer][rows].any()]
-                encoded = encoder.encode(take(items, first[rows]), wanted, progress=False)
+                with numbered(first[rows]):
+                    encoded = encoder.encode(take(items, first[rows]), wanted, progress=False)
                 for layer in wanted:
                     own = missing[layer][rows]
                     vectors = unit_rows(encoded.vectors[layer][own], names=first[rows[own]], layer=layer)

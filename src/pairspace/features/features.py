@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from pairspace.encoders import Encoder
+from pairspace.encoders.pictures import numbered
 from pairspace.errors import FeatureError
-from pairspace.features.keys import content_keys, distinct
+from pairspace.features.keys import distinct, item_keys
 
 __all__ = ["Features", "JoinedFeatures", "Stored", "compute_features", "take", "unit_rows"]
 
@@ -168,8 +169,9 @@ def compute_features(encoder: Encoder, items: Any, layers: Sequence[str], *, pro
         first = codes = np.arange(len(items))
         encoded = encoder.encode(items, layers, progress=progress)
     else:
-        first, codes = distinct(content_keys(items))
-        encoded = encoder.encode(take(items, first), layers, progress=progress)
+        first, codes = distinct(item_keys(encoder, items))
+        with numbered(first):
+            encoded = encoder.encode(take(items, first), layers, progress=progress)
     starts = np.array([0, len(first)])
     stored = {}
     for layer in layers:

@@ -9,9 +9,30 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pairspace.data.pictures import picture_key
 from pairspace.errors import FeatureError
 
-__all__ = ["KeyTable", "content_keys", "distinct"]
+__all__ = ["KeyTable", "content_keys", "distinct", "item_keys"]
+
+
+def item_keys(encoder: Any, items: Any) -> np.ndarray:
+    """The keys of items as an encoder understands them: a text is its letters, a picture what its file holds.
+
+    Args:
+        encoder: any encoder.
+        items: what it takes.
+
+    Raises:
+        FeatureError: an item is no text.
+        DataError: a picture's file is missing, or it is no picture.
+    """
+    if getattr(encoder, "modality", "text") != "image":
+        return content_keys(items)
+    digest = bytearray()
+    for chunk in _chunks(items):
+        for item in chunk:
+            digest += picture_key(item)
+    return np.frombuffer(bytes(digest), "<u8").reshape(-1, 2)
 
 
 def content_keys(items: Any) -> np.ndarray:
