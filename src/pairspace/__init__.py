@@ -22,6 +22,7 @@ _HOMES = {
     "Report": "evaluation",
     "Space": "space",
     "TrainingOptions": "training",
+    "centre_space": "space",
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
     "evaluate_bitext": "evaluation",
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, fit_together, join_spaces, mine_negatives, sweep
+    from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, sweep
     from pairspace.training import History, TrainingOptions
 
 

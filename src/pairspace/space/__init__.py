@@ -1,5 +1,6 @@
 """The model: sides, each an encoder and a projector, that share one space."""
 
+from pairspace.space.centring import centre_space
 from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
@@ -15,6 +16,7 @@ __all__ = [
     "Sweep",
     "TermMatch",
     "Trial",
+    "centre_space",
     "fit_together",
     "join_spaces",
     "mine_negatives",
