@@ -27,17 +27,35 @@ import pairspace as ps
 from pairspace.evaluation.bitext import BitextReport
 from pairspace.evaluation.table import pipe_table
 from pairspace.neighbours import Bm25, Hubs, corrected_top_k, find_hubs
+from pairspace.space import centre_space
 
 NOTHING: dict[str, Any] = {"validation": 0.02}
+MARGIN: dict[str, Any] = {"objective": "margin"}
 E5: dict[str, Any] = {"encoder": "e5-multilingual"}
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {  # how a space is made, how it is trained
     "bags of words": ({"encoder": "static"}, NOTHING),
     "one bag of words for both": ({"encoder": "static", "shared_encoder": True}, NOTHING),
+    "one bag, additive margin": ({"encoder": "static", "shared_encoder": True}, NOTHING | MARGIN),
     "small transformers": ({"encoder": "transformer"}, NOTHING | {"epochs": 4}),
+    "one small transformer for both": ({"encoder": "transformer", "shared_encoder": True}, NOTHING | {"epochs": 4}),
     "e5 as it is": (E5 | {"projector": "identity"}, None),
+    "e5, centred": (E5 | {"projector": "identity", "centre": True}, None),
+    "e5, centred, linear projectors": (E5 | {"centre": True}, {}),
+    "e5, centred, residual projectors": (E5 | {"projector": "residual", "centre": True}, {}),
     "e5, linear projectors, last layer": (E5 | {"layers": "last"}, {}),
     "e5, linear projectors": (E5, {}),
+    "e5, linear projectors, temperature .02": (E5, {"temperature": 0.02}),
+    "e5, linear projectors, rate 3e-3": (E5, {"learning_rate": 3e-3}),
+    "e5, one linear projector for both": (E5 | {"shared_projector": True}, {}),
+    "e5, linear projectors, mixing": (E5, {"mix": 1.0}),
+    "e5, linear projectors, additive margin": (E5, MARGIN),
+    "e5, residual projectors": (E5 | {"projector": "residual"}, {}),
+    "e5, residual projectors, mixing": (E5 | {"projector": "residual"}, {"mix": 1.0}),
     "MiniLM for English, a bag for the other": ({"encoder": {"en": "minilm", "xx": "static"}}, NOTHING),
+    "MiniLM as it is, a bag for the other": (
+        {"encoder": {"en": "minilm", "xx": "static"}, "projector": "identity", "dimension": 384},
+        NOTHING,
+    ),
     "e5 and bags of words, joined": ({"encoder": "e5-multilingual+static"}, NOTHING),
 }
 DATA = Path(os.environ.get("PAIRSPACE_DATA", "."))
@@ -51,8 +69,10 @@ def space_for(name: str, train: ps.Pairs) -> tuple[ps.Space, float]:
     made = dict(made)
     if isinstance(made["encoder"], dict):
         made["encoder"] = {side: made["encoder"].get(side, made["encoder"]["xx"]) for side in train.sides}
-    began = time.perf_counter()
+    centre, began = made.pop("centre", False), time.perf_counter()
     space = ps.Space.create(train.sides, language=None, **made)
+    if centre:  # the texts alone, not who belongs with whom
+        centre_space(space, {side: train.unique(side)[0] for side in train.sides})
     if how is not None:
         space.fit(train, progress=False, **how)
     return space, time.perf_counter() - began
@@ -64,8 +84,8 @@ def show(rows: list[list[str]], name: str, report: BitextReport, seconds: float 
         rows.append(
             [name, direction, *values, f"{report.xsim[direction]:.3f}", "" if seconds is None else f"{seconds:.0f}"]
         )
-    for noise, mined in report.mined.items():
-        print(f"{name}: mining F1 {mined.f1:.3f} where {noise:.0%} of the pairs lack a half")
+    for mined in report.mined:
+        print(f"{name}: mining F1 {mined.f1:.3f} where {mined.noise:.0%} of the pairs lack a half")
     print(pipe_table(["system", "direction", *KINDS, "xsim error", "s"], rows), flush=True)
 
 
@@ -81,7 +101,8 @@ def multi30k(names: list[str]) -> None:
         show(rows, name, ps.evaluate_bitext(space, test, resamples=1000, progress=False), seconds)
 
 
-def debian(language: str, names: list[str], held: int) -> None:
+def split_languages(language: str, held: int) -> tuple[ps.Pairs, dict[str, ps.Pairs]]:
+    """Debian's descriptions: pairs to train on, and of `held` rows of other groups the short and the long texts."""
     table = pq.read_table(DATA / "debian_descriptions" / "train.parquet")
     table = table.filter(pa.compute.is_valid(table[f"short_{language}"]))
     groups = np.asarray(table["group"].dictionary_encode().combine_chunks().indices)
@@ -97,9 +118,12 @@ def debian(language: str, names: list[str], held: int) -> None:
         }
         return ps.Pairs.from_columns(columns, skip_bad=True)
 
-    train = pairs(trained, "short", "long")
-    tests = {length: pairs(tested, length) for length in ("short", "long")}
-    print(f"en-{language}: {len(train):,} pairs to train on, {len(tested):,} rows to test on")
+    return pairs(trained, "short", "long"), {length: pairs(tested, length) for length in ("short", "long")}
+
+
+def debian(language: str, names: list[str], held: int) -> None:
+    train, tests = split_languages(language, held)
+    print(f"en-{language}: {len(train):,} pairs to train on, {len(tests['short']):,} rows to test on")
     for length, test in tests.items():
         items, codes = zip(*(test.unique(side) for side in test.sides), strict=True)
         lexical = Bm25(None).fit(items[1].to_pylist())
