@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pairspace.data import read_pairings
+from pairspace.data import read_pairings, split_together
 from pairspace.errors import DataError
 
 
@@ -118,3 +118,25 @@ def test_sides_that_cannot_be_paired(write, sides, pivot, message):
     path = write("en,it,de,empty\nhouse,casa,Haus,\n")
     with pytest.raises(DataError, match=message):
         read_pairings(path, sides, pivot=pivot)
+
+
+def test_what_belongs_together_is_on_one_side_of_a_split_in_all_data_sets(write):
+    lines = [f"e{i},i{i},d{i},g{i // 2}" for i in range(20)]
+    sides = {"en": "en", "it": "it", "de": "de"}
+    path = write("\n".join(["en,it,de,source", *lines]))
+    for group in (None, "source"):
+        sets = read_pairings(path, sides, group=group)
+        train, test = split_together(sets, test=0.3, seed=1)
+        assert [pairs.sides for pairs in train] == [pairs.sides for pairs in test] == [("en", "it"), ("en", "de")]
+        left, out = ({row for pairs in part for row in pairs.table["row"].to_pylist()} for part in (train, test))
+        assert len(out) == 6 and not left & out
+        assert [len(pairs) for pairs in test] == [6, 6]
+    odd = {row // 2 for row in out}
+    assert len(odd) == 3  # whole groups
+
+
+def test_items_of_one_side_hold_data_sets_together_without_groups(write):
+    one = read_pairings(write("en,it\na,1\nb,2\nc,3\nd,4\n"), {"en": "en", "it": "it"})
+    other = read_pairings(write("en,de\nd,5\nc,6\nb,7\na,8\n", "other.csv"), {"en": "en", "de": "de"})
+    _, (first, second) = split_together([*one, *other], test=2, seed=0)
+    assert first.items("en").to_pylist() == second.items("en").to_pylist() and len(first) == 1

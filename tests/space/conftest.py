@@ -73,6 +73,14 @@ def bert():
 
 
 @pytest.fixture(scope="session")
+def folders(tmp_path_factory) -> dict[str, str]:
+    """Encoders of different origin for three languages."""
+    where = tmp_path_factory.mktemp("berts")
+    named = enumerate(("en", "it", "de"))
+    return {name: str(make_bert(where / name, seed=seed, modes=["mean_tokens"])) for seed, name in named}
+
+
+@pytest.fixture(scope="session")
 def mean(tmp_path_factory) -> str:
     return str(make_bert(tmp_path_factory.mktemp("mean") / "bert", modes=["mean_tokens"]))
 

@@ -183,15 +183,16 @@ SIDES = ("title", "body")
 
 def test_a_share_of_each_data_set_is_held_out(shuffled):
     other = Pairs.from_columns({"title": [f"t{i}" for i in range(20)], "body": [f"b{i}" for i in range(20)]})
-    rest, held, notes = hold_out([shuffled, other], 0.2, 0, SIDES)
+    rest, (held,), notes = hold_out([shuffled, other], 0.2, 0, SIDES)
     assert notes == [] and [len(rest[0]), len(rest[1])] == [len(shuffled) - 16, 16] and len(held) == 20
-    again = hold_out([shuffled, other], 0.2, 0, SIDES)[1]
-    assert again.table.equals(held.table) and not hold_out([shuffled, other], 0.2, 1, SIDES)[1].table.equals(held.table)
+    (again,) = hold_out([shuffled, other], 0.2, 0, SIDES)[1]
+    (another,) = hold_out([shuffled, other], 0.2, 1, SIDES)[1]
+    assert again.table.equals(held.table) and not another.table.equals(held.table)
 
 
 def test_no_more_are_held_out_than_can_be_ranked(shuffled, monkeypatch):
     monkeypatch.setattr("pairspace.space.preparing.HOLD_OUT", 8)
-    assert [len(one) for one in (*hold_out([shuffled], 0.5, 0, SIDES)[0], hold_out([shuffled], 0.5, 0, SIDES)[1])] == [
+    assert [len(one) for one in (*hold_out([shuffled], 0.5, 0, SIDES)[0], *hold_out([shuffled], 0.5, 0, SIDES)[1])] == [
         len(shuffled) - 8,
         8,
     ]
@@ -211,7 +212,7 @@ def many(letter, sides=SIDES, **more):
 )
 def test_data_sets_of_other_columns_are_held_out_together(other):
     one = many("a", score=[0.5] * 20, id=[str(i) for i in range(20)])
-    rest, held, _ = hold_out([one, many("b", **other)], 0.2, 0, ("body", "title"))
+    rest, (held,), _ = hold_out([one, many("b", **other)], 0.2, 0, ("body", "title"))
     assert [len(part) for part in rest] == [16, 16] and len(held) == 8
     assert held.sides == ("body", "title") and set(held.table.column_names) - {"id"} == {"body", "title", "row"}
     assert ("id" in held.table.column_names) == ("id" in other)
@@ -226,8 +227,8 @@ def test_texts_and_bytes_do_not_go_together():
 
 
 def test_pairs_of_your_own_or_none_watch(shuffled):
-    assert hold_out([shuffled], None, 0, SIDES) == ([shuffled], None, [])
-    assert hold_out([shuffled], shuffled, 0, SIDES) == ([shuffled], shuffled, [])
+    assert hold_out([shuffled], None, 0, SIDES) == ([shuffled], [], [])
+    assert hold_out([shuffled], shuffled, 0, SIDES) == ([shuffled], [shuffled], [])
 
 
 def test_too_few_pairs_to_spare_any_are_noted():
@@ -237,8 +238,8 @@ def test_too_few_pairs_to_spare_any_are_noted():
     )
     for few, share in ((ten.select([0, 1]), 0.5), (ten, 0.1), (ten.select([0, 1, 2]), 0.7), (one_body, 0.2)):
         rest, held, notes = hold_out([few], share, 0, SIDES)
-        assert held is None and rest == [few] and notes == ["no validation split: too few pairs to spare any"]
-    rest, held, notes = hold_out([ten, many("a")], 0.1, 0, SIDES)
+        assert held == [] and rest == [few] and notes == ["no validation split: too few pairs to spare any"]
+    rest, (held,), notes = hold_out([ten, many("a")], 0.1, 0, SIDES)
     assert (len(rest[0]), len(rest[1]), len(held)) == (10, 18, 2)
     assert notes == ["no validation split of memory: too few pairs to spare any"]
     one_group = Pairs.from_columns({"title": list("abcdefghij"), "body": list("klmnopqrst")}, group=["g"] * 10)

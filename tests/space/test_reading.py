@@ -10,7 +10,7 @@ import pytest
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
 from pairspace.space import Space
-from pairspace.space.reading import read_data
+from pairspace.space.reading import pairings, read_data
 
 
 @pytest.fixture(scope="module")
@@ -22,51 +22,60 @@ def pairs(queries, documents, **more):
     return Pairs.from_columns({"q": list(queries), "d": list(documents)}, **more)
 
 
+def numbered(space, parts, **how):
+    return read_data(space, pairings(space, parts), **how)
+
+
+def ends(items):
+    """The items of two sides, as lists."""
+    return [one.to_pylist() for end in items for one in end.values()]
+
+
 def spelled(data):
     """The pairs again, from their numbers."""
-    queries, documents = (items.to_pylist() for items in data.items)
+    queries, documents = ends(data.items)
     return [(queries[i], documents[j]) for i, j in zip(data.query, data.document, strict=True)]
 
 
 def test_equal_items_have_one_number(space):
-    data = read_data(space, [pairs("abac", "xyyz")])
-    assert data.items[0].to_pylist() == ["a", "b", "c"] and data.items[1].to_pylist() == ["x", "y", "z"]
+    data = numbered(space, [pairs("abac", "xyyz")])
+    assert ends(data.items) == [["a", "b", "c"], ["x", "y", "z"]]
     assert data.query.tolist() == [0, 1, 0, 2] and data.document.tolist() == [0, 1, 1, 2]
     assert data.negatives is data.scores is data.sources is None
 
 
 def test_the_query_side_comes_first(plain_folder):
     space = Space.create(("q", "d"), encoder=str(plain_folder), device="cpu", cache=False, query_side="d")
-    data = read_data(space, [pairs("ab", "xx")])
-    assert data.items[0].to_pylist() == ["x"] and data.items[1].to_pylist() == ["a", "b"]
+    data = numbered(space, [pairs("ab", "xx")])
+    assert ends(data.items) == [["x"], ["a", "b"]]
 
 
 def test_several_data_sets_are_numbered_together(space):
-    data = read_data(space, [pairs("ab", "xy"), pairs("bc", "zx")])
+    data = numbered(space, [pairs("ab", "xy"), pairs("bc", "zx")])
     assert spelled(data) == [("a", "x"), ("b", "y"), ("b", "z"), ("c", "x")]
-    assert data.sources.tolist() == [0, 0, 1, 1] and len(data.items[0]) == 3
+    assert data.sources.tolist() == [0, 0, 1, 1] and len(data.items[0]["q"]) == 3
 
 
 def test_negatives_are_documents(space):
     given = pairs("abc", "xyz", negatives=[["y", "new"], [], ["new"]])
-    data = read_data(space, [given])
-    documents = data.items[1].to_pylist()
+    data = numbered(space, [given])
+    documents = data.items[1]["d"].to_pylist()
     assert documents == ["x", "y", "z", "new"]
     assert data.negatives.tolist() == [[1, 3], [-1, -1], [3, -1]]
-    assert read_data(space, [given], negatives=False).negatives is None
-    assert len(read_data(space, [given], negatives=False).items[1]) == 3
+    assert numbered(space, [given], negatives=False).negatives is None
+    assert len(numbered(space, [given], negatives=False).items[1]["d"]) == 3
 
 
 def test_negatives_of_one_data_set_among_several(space):
-    data = read_data(space, [pairs("a", "x"), pairs("bc", "yz", negatives=[["x"], ["x", "y"]])])
+    data = numbered(space, [pairs("a", "x"), pairs("bc", "yz", negatives=[["x"], ["x", "y"]])])
     assert data.negatives.tolist() == [[-1, -1], [0, -1], [0, 1]]
-    assert read_data(space, [pairs("ab", "xy", negatives=[[], []])]).negatives is None
+    assert numbered(space, [pairs("ab", "xy", negatives=[[], []])]).negatives is None
 
 
 def test_scores_are_of_the_pair_and_of_its_negatives(space):
     one = pairs("ab", "xy", negatives=[["y", "z"], ["x"]], score=[[0.9, 0.2, 0.1], [0.8, 0.3]])
     np.testing.assert_array_equal(
-        read_data(space, [one, pairs("c", "x", score=[0.5])]).scores,
+        numbered(space, [one, pairs("c", "x", score=[0.5])]).scores,
         np.array([[0.9, 0.2, 0.1], [0.8, 0.3, np.nan], [0.5, np.nan, np.nan]], np.float32),
     )
 
@@ -78,26 +87,26 @@ def test_a_list_of_scores_is_as_long_as_the_pair_and_its_negatives(space, second
         rf"row 2 has {len(second)} scores and 2 negatives \(1 such rows in all\): one score of the pair and one of"
     )
     with pytest.raises(SpaceError, match=message):
-        read_data(space, [given])
+        numbered(space, [given])
     with pytest.raises(SpaceError, match=message):
-        read_data(space, [given.select([2])])  # the row of the file, not of what is left of it
+        numbered(space, [given.select([2])])  # the row of the file, not of what is left of it
     with pytest.raises(SpaceError, match="row 0 has 2 scores and 0 negatives"):
-        read_data(space, [pairs("a", "x", score=[[0.9, 0.2]])])
+        numbered(space, [pairs("a", "x", score=[[0.9, 0.2]])])
 
 
 def test_negatives_have_no_features_where_those_are_filed_by_row(plain_folder, tmp_path):
     np.save(tmp_path / "own.npy", np.ones((2, 8), np.float32))
     space = Space.create(("q", "d"), encoder={"q": str(plain_folder), "d": str(tmp_path / "own.npy")}, device="cpu")
     with pytest.raises(SpaceError, match="negatives are texts, but the features of side 'd' are filed by row or id"):
-        read_data(space, [pairs("ab", "xy", negatives=[["y"], ["x"]])])
+        numbered(space, [pairs("ab", "xy", negatives=[["y"], ["x"]])])
 
 
 def test_negatives_are_of_the_side_that_the_space_searches(space):
     turned = pairs("ab", "xy", negatives=[["b"], ["a"]], query_side="d")
     with pytest.raises(SpaceError, match="wrong answers to the side 'd'.*this space is searched with 'q'"):
-        read_data(space, [pairs("c", "z"), turned])
-    assert len(read_data(space, [turned], negatives=False).items[1]) == 2
-    assert len(read_data(space, [pairs("ab", "xy", query_side="d")]).query) == 2  # without negatives it is all one
+        numbered(space, [pairs("c", "z"), turned])
+    assert len(numbered(space, [turned], negatives=False).items[1]["d"]) == 2
+    assert len(numbered(space, [pairs("ab", "xy", query_side="d")]).query) == 2  # without negatives it is all one
 
 
 @pytest.fixture
@@ -111,20 +120,20 @@ def by_id(plain_folder, tmp_path):
 
 def test_another_space_has_the_same_items_in_its_own_terms(space, by_id):
     parts = [pairs("ab", "yy", id=["k", "i"]), pairs("ca", "xz", id=["j", "i"])]
-    texts, filed = read_data(space, parts), read_data(by_id, parts)
-    assert [items.to_pylist() for items in texts.items] == [["a", "b", "c"], ["y", "x", "z"]]
-    assert [items.to_pylist() for items in filed.items] == [["a", "b", "c"], ["k", "j", "i"]]
+    texts, filed = numbered(space, parts), numbered(by_id, parts)
+    assert ends(texts.items) == [["a", "b", "c"], ["y", "x", "z"]]
+    assert ends(filed.items) == [["a", "b", "c"], ["k", "j", "i"]]
     for data in (texts, filed):
-        assert [items.to_pylist() for items in data.items_for(space, ("q", "d"))] == [["a", "b", "c"], ["y", "x", "z"]]
-        assert [items.to_pylist() for items in data.items_for(by_id, ("q", "d"))] == [["a", "b", "c"], ["k", "j", "i"]]
+        assert ends(data.items_for(space)) == [["a", "b", "c"], ["y", "x", "z"]]
+        assert ends(data.items_for(by_id)) == [["a", "b", "c"], ["k", "j", "i"]]
 
 
 def test_another_space_of_given_negatives(space, by_id):
-    own = read_data(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["x"], ["y"]])])
-    assert own.items_for(by_id, ("q", "d"))[1].to_pylist() == ["k", "i"]  # all of them are documents of pairs
-    new = read_data(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["new"], ["y"]])])
-    assert new.items_for(space, ("q", "d"))[1].to_pylist() == ["y", "x", "new"]
+    own = numbered(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["x"], ["y"]])])
+    assert own.items_for(by_id)[1]["d"].to_pylist() == ["k", "i"]  # all of them are documents of pairs
+    new = numbered(space, [pairs("ab", "yx", id=["k", "i"], negatives=[["new"], ["y"]])])
+    assert new.items_for(space)[1]["d"].to_pylist() == ["y", "x", "new"]
     with pytest.raises(SpaceError, match="negatives are texts, but the features of side 'd' are filed"):
-        new.items_for(by_id, ("q", "d"))
+        new.items_for(by_id)
     with pytest.raises(SpaceError, match="filed by id: read the pairs with id="):
-        read_data(space, [pairs("ab", "yx")]).items_for(by_id, ("q", "d"))
+        numbered(space, [pairs("ab", "yx")]).items_for(by_id)

@@ -26,6 +26,7 @@ __all__ = [
     "one_or_per_side",
     "parse_size",
     "print_json",
+    "read_sets",
     "read_sides",
     "sizes",
 ]
@@ -38,7 +39,9 @@ TrustCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run a mode
 Sides = Annotated[
     list[str] | None,
     typer.Option(
-        "--side", help="A side and its column: title=short_en (or just a column's name). Give it once a side."
+        "--side",
+        help="A side and its column: title=short_en (or just a column's name). Give it once a side. @lang=text: a side "
+        "for each value of the column lang.",
     ),
 ]
 
@@ -64,6 +67,36 @@ def read_sides(
     from pairspace.data import read_pairs
 
     return read_pairs(list(paths), sides=parse_sides(sides), group=group, id=id, skip_bad=skip_bad, **columns)
+
+
+def read_sets(
+    paths: Sequence[Path],
+    sides: Sequence[str] | None,
+    *,
+    pivot: str | None = None,
+    query_side: str | None = None,
+    **columns: Any,
+) -> list[Pairs]:
+    """Read pairs as the options say: one data set of two sides, or of more sides one of every two that are paired.
+
+    Raises:
+        DataError: the files do not fit.
+        PairspaceError: options that are of two sides only.
+    """
+    from pairspace.data import read_pairings
+
+    named = parse_sides(sides) or {}
+    if len(named) < 3 and not any(side.startswith("@") for side in named):
+        if pivot is not None:
+            raise PairspaceError("--pivot is of more than two sides, and there are no more")
+        return [read_sides(paths, sides, query_side=query_side, **columns)]
+    if idle := [name for name in ("negatives", "score") if columns.pop(name, None)]:
+        raise PairspaceError(f"--{idle[0]} is of pairs of two sides, and there are more")
+    sets = read_pairings(list(paths), named, pivot=pivot or query_side, **columns)
+    for pairs in sets:
+        if query_side in pairs.sides:
+            pairs.query_side = query_side
+    return sets
 
 
 def one_or_per_side(values: Sequence[str] | None, sides: Sequence[str], option: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, TrustCode, read_sides
+from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, TrustCode, read_sets
 from pairspace.errors import PairspaceError
 
 __all__ = ["evaluate"]
@@ -17,6 +17,9 @@ def evaluate(
     space: Annotated[str, typer.Argument(help="Folder of a space.")],
     pairs: Annotated[list[Path] | None, typer.Option(help="Test pairs.")] = None,
     side: Sides = None,
+    pivot: Annotated[
+        str | None, typer.Option(help="Of more than two sides, the one that all others are paired with, or all.")
+    ] = None,
     id: Annotated[str | None, typer.Option(help="Column of ids, for features filed by id.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Documents: JSONL, Parquet, CSV, TSV or TREC.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Queries, in the same formats.")] = None,
@@ -59,10 +62,10 @@ def evaluate(
             raise PairspaceError(f"{space} is a dense space: --mass and --terms are of sparse ones")
         settings["pruning"] = {"mass": mass or 1.0, "count": terms}
     report: Report | BitextReport
-    if pairs is not None and bitext:
-        report = evaluate_bitext(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), seed=seed)
-    elif pairs is not None:
-        report = measure(loaded, read_sides(pairs, side, id=id, skip_bad=skip_bad), **settings)
+    if pairs is not None:
+        query_side = loaded.query_side if len(loaded.sides) > 2 else None
+        sets = read_sets(pairs, side, pivot=pivot, query_side=query_side, id=id, skip_bad=skip_bad)
+        report = evaluate_bitext(loaded, sets, seed=seed) if bitext else measure(loaded, sets, **settings)
     else:
         if beir is not None:
             documents, questions, judged = read_beir(beir, split)

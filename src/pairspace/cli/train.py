@@ -20,7 +20,7 @@ from pairspace.cli.common import (
     numbers,
     one_or_per_side,
     print_json,
-    read_sides,
+    read_sets,
     sizes,
 )
 from pairspace.cli.training import check_output, open_log, print_summary, summarise
@@ -94,6 +94,13 @@ def train(
     side: Sides = None,
     query_side: Annotated[
         str | None, typer.Option(help="The side searched with; by default the first.", rich_help_panel=DATA)
+    ] = None,
+    pivot: Annotated[
+        str | None,
+        typer.Option(
+            help="Of more than two sides, the one that all others are paired with, or all. (the query side)",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     group: Annotated[
         str | None, typer.Option(help="Column whose equal values never straddle a split.", rich_help_panel=DATA)
@@ -299,11 +306,12 @@ def train(
         space.name, query_side = output.name, space.query_side
     how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
     how["query_side"] = query_side
-    sets = [read_sides(files, side, **how) for files in ([pairs] if pairs else []) + [[one] for one in data_set or []]]
+    files = ([pairs] if pairs else []) + [[one] for one in data_set or []]
+    sets = [one for paths in files for one in read_sets(paths, side, pivot=pivot, **how)]
     if not sets:
         raise PairspaceError("name a file of pairs")
     if space is None:
-        sides = sets[0].sides
+        sides = tuple(dict.fromkeys(name for one in sets for name in one.sides))
         per_side = {
             name: one_or_per_side(given[name], sides, f"--{name}")
             for name in ("encoder", "projector", "layers", "prompt")

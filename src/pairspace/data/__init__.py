@@ -4,7 +4,7 @@ from pairspace.data.bundled import sample_path
 from pairspace.data.corpus import Corpus, read_beir, read_corpus, read_queries
 from pairspace.data.files import atomic_file, atomic_folder, open_binary, open_text
 from pairspace.data.moses import read_moses
-from pairspace.data.pairings import EVERY, read_pairings
+from pairspace.data.pairings import EVERY, read_pairings, split_together
 from pairspace.data.pairs import Pairs, read_pairs
 from pairspace.data.qrels import Qrels, read_qrels
 from pairspace.data.runs import Run, read_run, write_run
@@ -40,6 +40,7 @@ __all__ = [
     "read_table",
     "read_units",
     "sample_path",
+    "split_together",
     "tmx_languages",
     "update_units",
     "write_pairs",

@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairspace.data.pairs import Pairs
-from pairspace.data.rows import Extra, check_names, is_empty, pair_rows
+from pairspace.data.rows import Extra, check_names, is_empty, items_of, pair_rows
 from pairspace.data.source import Source, text_column
+from pairspace.data.splitting import choose_test_rows, components, fall_back_to_rows, group_codes
 from pairspace.data.tables import open_source
 from pairspace.errors import DataError
 
-__all__ = ["EVERY", "read_pairings"]
+__all__ = ["EVERY", "read_pairings", "split_together"]
 
 EVERY = "all"  # as pivot: every two sides are paired
 
@@ -181,7 +182,7 @@ def _items(source: Source, side: str, columns: Sequence[_Column]) -> pa.ChunkedA
     """
     found = None
     for column in columns:
-        items = source.table[column.name]
+        items = items_of(source.table[column.name], f"{source.path}: column {column.name!r}")
         if column.language is not None:
             items = pc.if_else(pc.equal(source.table[column.language], side), items, None)
         if found is not None:
@@ -193,3 +194,51 @@ def _items(source: Source, side: str, columns: Sequence[_Column]) -> pa.ChunkedA
         found = items
     assert found is not None  # a side has a column at least
     return found
+
+
+def split_together(sets: Sequence[Pairs], *, test: float | int, seed: int = 0) -> tuple[list[Pairs], list[Pairs]]:
+    """Train and test pairs of several data sets; what belongs together is in the same part of all of them.
+
+    Rows of one group belong together, in whatever data set, if all have groups. Otherwise rows do that share an item on
+    a side of one name, or are of one row of the same file: a sentence that is tested in Italian was not trained on in
+    German.
+
+    Args:
+        sets: with some sides in common.
+        test: share of all rows (float) or number of rows (int) of the second part, as near as groups allow.
+        seed: the same seed gives the same split.
+
+    Returns:
+        The first and the second part of each data set, which may be empty.
+
+    Raises:
+        DataError: one of the parts would be empty altogether.
+    """
+    rows, count = _of_source(sets), sum(map(len, sets))
+    if all("group" in pairs.table.column_names for pairs in sets):
+        groups = group_codes(pa.chunked_array([chunk for pairs in sets for chunk in pairs.table["group"].chunks]))
+    else:
+        sides = dict.fromkeys(side for pairs in sets for side in pairs.sides)
+        linked = components([np.arange(count), rows, *(_numbers(sets, side) for side in sides)])
+        groups = fall_back_to_rows(linked, rows)
+    parts = np.split(choose_test_rows(groups, test, seed), np.cumsum([len(pairs) for pairs in sets])[:-1])
+    both = list(zip(sets, parts, strict=True))
+    return [pairs.select(~mask) for pairs, mask in both], [pairs.select(mask) for pairs, mask in both]
+
+
+def _of_source(sets: Sequence[Pairs]) -> np.ndarray:
+    """The rows of all data sets, numbered so that the same row of the same source has the same number."""
+    sources = {source: number for number, source in enumerate(dict.fromkeys(pairs.source for pairs in sets))}
+    rows = [np.stack([np.full(len(one), sources[one.source]), one.table["row"].to_numpy()], 1) for one in sets]
+    return np.unique(np.concatenate(rows), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _numbers(sets: Sequence[Pairs], side: str) -> np.ndarray:
+    """The number of each row's item of a side; rows of data sets without that side have one of their own."""
+    chunks = [chunk for pairs in sets if side in pairs.sides for chunk in pairs.items(side).chunks]
+    encoded = pa.chunked_array(chunks).dictionary_encode().unify_dictionaries()
+    known = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks])
+    has = np.repeat([side in pairs.sides for pairs in sets], [len(pairs) for pairs in sets])
+    out = int(known.max(initial=-1)) + 1 + np.arange(len(has))
+    out[has] = known
+    return np.asarray(out, np.int64)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pairspace.data.forms import recognise
 from pairspace.data.rows import Extra, check_names, pair_rows
 from pairspace.data.source import Source, tidy_types
-from pairspace.data.splitting import choose_test_rows, components, fall_back_to_rows
+from pairspace.data.splitting import choose_test_rows, components, fall_back_to_rows, group_codes
 from pairspace.data.tables import column_names, open_source
 from pairspace.errors import DataError
 
@@ -122,7 +122,7 @@ class Pairs:
         """
         rows = self.table["row"].to_numpy()
         if "group" in self.table.column_names:
-            groups = _group_codes(self.table["group"])
+            groups = group_codes(self.table["group"])
         else:
             groups = fall_back_to_rows(components([self.codes(side) for side in self.sides]), rows)
         mask = choose_test_rows(groups, test, seed)
@@ -275,12 +275,3 @@ def _array(values: Any) -> pa.Array | pa.ChunkedArray:
 
 def _path(root: Path | str | None) -> Path | None:
     return None if root is None else Path(root)
-
-
-def _group_codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Groups numbered from 0; each row without a group is its own."""
-    chunks = [chunk.indices.fill_null(-1).to_numpy() for chunk in column.dictionary_encode().chunks]
-    codes = np.concatenate(chunks).astype(np.int64)
-    alone = codes < 0
-    codes[alone] = int(codes.max(initial=-1)) + 1 + np.arange(alone.sum())
-    return codes

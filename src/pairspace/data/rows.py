@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pairspace.data.source import Source, text_column
 from pairspace.errors import DataError
 
-__all__ = ["Extra", "check_names", "is_empty", "pair_rows"]
+__all__ = ["Extra", "check_names", "is_empty", "items_of", "pair_rows"]
 
 RESERVED = ("row", "id", "group", "score", "negatives")
 _SKIP = "Correct them, or leave them out with skip_bad=True (--skip-bad)"
@@ -68,7 +68,7 @@ def pair_rows(source: Source, sides: Mapping[str, str], extra: Extra, *, skip_ba
     """
     table = pa.table({"row": pa.array(source.row_numbers)})
     for side, column in sides.items():
-        table = table.append_column(side, _items(source.table[column], f"{source.path}: column {column!r}"))
+        table = table.append_column(side, items_of(source.table[column], f"{source.path}: column {column!r}"))
     table = _append_extra(table, source, extra)
     for side, column in sides.items():
         if pa.types.is_list(table[side].type) or pa.types.is_large_list(table[side].type):
@@ -92,12 +92,12 @@ def pair_rows(source: Source, sides: Mapping[str, str], extra: Extra, *, skip_ba
     return table.select(order), count + source.skipped
 
 
-def _items(column: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
+def items_of(column: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
     """A side's column as large_string, large_binary, or a list of these."""
     kind = column.type
     if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:  # datasets' Image
         content = pc.struct_field(column, "bytes")
-        return _items(content if content.null_count < len(content) else pc.struct_field(column, "path"), what)
+        return items_of(content if content.null_count < len(content) else pc.struct_field(column, "path"), what)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return column.cast(pa.large_binary())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -121,7 +121,7 @@ def _explode(table: pa.Table, side: str) -> pa.Table:
     values = pa.chunked_array(items, type=lists.type.value_type)
     place = table.schema.get_field_index(side)
     rest = table.remove_column(place).take(pa.array(np.concatenate(parents) if parents else [], pa.int64()))
-    return rest.add_column(place, side, _items(values, f"the lists of side {side!r}"))
+    return rest.add_column(place, side, items_of(values, f"the lists of side {side!r}"))
 
 
 def _append_extra(table: pa.Table, source: Source, extra: Extra) -> pa.Table:
@@ -158,9 +158,9 @@ def _negatives(source: Source, names: Sequence[str]) -> tuple[pa.Array, np.ndarr
     parents, values = [], []
     for name in names:
         what = f"{source.path}: column {name!r} (negatives)"
-        column, parent = _items(source.table[name], what), np.arange(len(source.table))
+        column, parent = items_of(source.table[name], what), np.arange(len(source.table))
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            parent, column = pc.list_parent_indices(column).to_numpy(), _items(pc.list_flatten(column), what)
+            parent, column = pc.list_parent_indices(column).to_numpy(), items_of(pc.list_flatten(column), what)
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
             raise DataError(f"{what} holds lists of lists; an item or a list of items is needed")
         parents.append(parent)

@@ -10,12 +10,22 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pairspace.errors import DataError
 
-__all__ = ["choose_test_rows", "components", "fall_back_to_rows"]
+__all__ = ["choose_test_rows", "components", "fall_back_to_rows", "group_codes"]
+
+
+def group_codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Groups numbered from 0; each row without a group is its own."""
+    chunks = [chunk.indices.fill_null(-1).to_numpy() for chunk in column.dictionary_encode().chunks]
+    codes = np.concatenate(chunks).astype(np.int64)
+    alone = codes < 0
+    codes[alone] = int(codes.max(initial=-1)) + 1 + np.arange(alone.sum())
+    return codes
 
 
 def components(codes: Sequence[np.ndarray]) -> np.ndarray:

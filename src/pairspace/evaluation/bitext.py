@@ -59,8 +59,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Mined:
-    """The best threshold and what it gives."""
+    """The best threshold and what it gives.
 
+    Attributes:
+        sides: "en - it".
+        noise: share of the pairs that lost a half.
+        f1, precision, recall: at the threshold.
+        threshold: of the margin.
+    """
+
+    sides: str
+    noise: float
     f1: float
     precision: float
     recall: float
@@ -74,13 +83,13 @@ class BitextReport:
     Attributes:
         found: a line a direction and similarity.
         xsim: error rate a direction.
-        mined: by the share of pairs that lost a half.
+        mined: a line for two sides and a share of their pairs that lost a half.
         settings: what was measured, and how.
     """
 
     found: tuple[Found, ...]
     xsim: dict[str, float]
-    mined: dict[float, Mined] = field(default_factory=dict)
+    mined: tuple[Mined, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
     def accuracy(self, direction: str, similarity: str = "cosine") -> float:
@@ -102,7 +111,7 @@ class BitextReport:
                 for one in self.found
             ],
             "xsim": self.xsim,
-            "mining": [{"noise": noise, **vars(one)} for noise, one in self.mined.items()],
+            "mining": [vars(one) for one in self.mined],
         }
 
     def to_json(self) -> str:
@@ -125,16 +134,22 @@ class BitextReport:
         lines = [pipe_table(head, rows), "", "xsim error: " + ", ".join(f"{d} {e:.2%}" for d, e in self.xsim.items())]
         if self.mined:
             own = [
-                [f"{noise:.0%}", *map(short, (one.f1, one.precision, one.recall)), f"{one.threshold:.3f}"]
-                for noise, one in self.mined.items()
+                [
+                    one.sides,
+                    f"{one.noise:.0%}",
+                    *map(short, (one.f1, one.precision, one.recall)),
+                    f"{one.threshold:.3f}",
+                ]
+                for one in self.mined
             ]
-            lines += ["", pipe_table(["without a partner", "mining F1", "precision", "recall", "threshold"], own)]
+            head = ["sides", "without a partner", "mining F1", "precision", "recall", "threshold"]
+            lines += ["", pipe_table(head, own)]
         return "\n".join([*lines, "", "Equal texts are one sentence; each pairing that occurs is right."])
 
 
 def evaluate_bitext(
     space: Any,
-    pairs: Pairs,
+    pairs: Pairs | Sequence[Pairs],
     *,
     left: str | None = None,
     right: str | None = None,
@@ -144,11 +159,12 @@ def evaluate_bitext(
     seed: int = 0,
     progress: bool | None = None,
 ) -> BitextReport:
-    """Measure a space on translations.
+    """Measure a space on translations, in both directions.
 
     Args:
         space: a `Space`, dense or sparse.
-        pairs: translations of each other, a side a language.
+        pairs: translations of each other, a side a language; several data sets, of other languages each, are measured
+            one by one.
         left: one of the sides; the query side by default.
         right: the other; the first of the others by default.
         similarities: "cosine", and corrections for hubs out of `CORRECTIONS`.
@@ -161,7 +177,31 @@ def evaluate_bitext(
         DataError: no pairs, or a side that they or the space do not have.
         PairspaceError: an unknown similarity.
     """
-    left = left or space.query_side
+    for one in similarities:
+        if one != "cosine" and one not in CORRECTIONS:
+            raise PairspaceError(f"similarity must be cosine or one of {', '.join(CORRECTIONS)}, got {one!r}")
+    how: dict[str, Any] = {"left": left, "right": right, "similarities": similarities, "noise": noise}
+    how |= {"resamples": resamples, "seed": seed, "progress": progress}
+    reports = [_measure(space, one, **how) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
+    if not reports:
+        raise DataError("no pairs to evaluate")
+    return reports[0] if len(reports) == 1 else _together(space, reports)
+
+
+def _measure(
+    space: Any,
+    pairs: Pairs,
+    *,
+    left: str | None,
+    right: str | None,
+    similarities: Sequence[str],
+    noise: Sequence[float],
+    resamples: int,
+    seed: int,
+    progress: bool | None,
+) -> BitextReport:
+    """One data set."""
+    left = left or (space.query_side if space.query_side in pairs.sides else pairs.query_side)
     right = right or next((side for side in pairs.sides if side != left), "")
     for side in (left, right):
         if side not in pairs.sides or side not in space.sides:
@@ -170,9 +210,6 @@ def evaluate_bitext(
             )
     if not len(pairs):
         raise DataError(f"no pairs to evaluate in {pairs.source}")
-    for one in similarities:
-        if one != "cosine" and one not in CORRECTIONS:
-            raise PairspaceError(f"similarity must be cosine or one of {', '.join(CORRECTIONS)}, got {one!r}")
     vectors, codes = {}, {}
     for side in (left, right):
         items, codes[side] = pairs.unique(side)
@@ -189,12 +226,29 @@ def evaluate_bitext(
         best = corrected_top_k(x, y, 1, kind="margin", hubs=hubs)
         xsim[f"{one} -> {other}"] = 1 - float(_hits(best, codes[one], codes[other])[:, 0].mean())
     rng = np.random.default_rng(seed)
-    mined = {
-        share: mining_f1(vectors[left], vectors[right], (codes[left], codes[right]), noise=share, rng=rng)
+    mined = tuple(
+        mining_f1(
+            vectors[left], vectors[right], (codes[left], codes[right]), noise=share, rng=rng, name=f"{left} - {right}"
+        )
         for share in noise
-    }
+    )
     settings = {"space": space.name, "fingerprint": space.fingerprint, "evaluated": pairs.source, "pairs": len(pairs)}
     return BitextReport(tuple(found), xsim, mined, settings)
+
+
+def _together(space: Any, reports: Sequence[BitextReport]) -> BitextReport:
+    """Several data sets in one report."""
+    return BitextReport(
+        tuple(one for report in reports for one in report.found),
+        {direction: error for report in reports for direction, error in report.xsim.items()},
+        tuple(one for report in reports for one in report.mined),
+        {
+            "space": space.name,
+            "fingerprint": space.fingerprint,
+            "evaluated": ", ".join(dict.fromkeys(report.settings["evaluated"] for report in reports)),
+            "pairs": sum(report.settings["pairs"] for report in reports),
+        },
+    )
 
 
 def _ranking(x: Any, y: Any, similarity: str, k: int) -> Ranking:
@@ -218,6 +272,7 @@ def mining_f1(
     noise: float,
     rng: np.random.Generator,
     kind: str = "margin",
+    name: str = "",
 ) -> Mined:
     """F1 of mining at its best threshold, after a share of the pairs have lost one half.
 
@@ -228,6 +283,7 @@ def mining_f1(
         noise: share of the pairs that lose a half, the left and the right one equally often.
         rng: chooses them.
         kind: of correction.
+        name: of the two sides, for the report.
 
     Raises:
         PairspaceError: no pair is left whole.
@@ -255,4 +311,6 @@ def mining_f1(
     precision, recall = hits / np.arange(1, len(hits) + 1), hits / len(wanted)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     place = int(np.argmax(f1))
-    return Mined(float(f1[place]), float(precision[place]), float(recall[place]), float(scores[order][place]))
+    return Mined(
+        name, noise, float(f1[place]), float(precision[place]), float(recall[place]), float(scores[order][place])
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 
 def evaluate(
     space: Any,
-    pairs: Pairs | None = None,
+    pairs: Pairs | Sequence[Pairs] | None = None,
     *,
     corpus: Corpus | None = None,
     queries: Corpus | None = None,
@@ -45,7 +45,8 @@ def evaluate(
 
     Args:
         space: a `Space`.
-        pairs: distinct items of each side search the other's; every pairing that occurs is a right answer.
+        pairs: distinct items of each side search the other's; every pairing that occurs is a right answer. Several data
+            sets, of other sides each, are measured one by one.
         corpus: or documents to search, with
         queries: what to search with and
         qrels: the judgements. Queries without a right answer are left out; judged ones without a text count 0.
@@ -70,7 +71,8 @@ def evaluate(
     """
     if depth < 1 or resamples < 1:
         raise PairspaceError(f"depth and resamples must be at least 1, got {depth} and {resamples}")
-    tasks = _tasks(space, pairs, corpus, queries, qrels)
+    sets = [pairs] if isinstance(pairs, Pairs) else None if pairs is None else list(pairs)
+    tasks = _tasks(space, sets, corpus, queries, qrels)
     systems = Systems(
         space,
         passages=passages,
@@ -97,8 +99,10 @@ def evaluate(
         "space": space.name,
         "fingerprint": space.fingerprint,
         "trained": space.trained,
-        "evaluated": pairs.source if pairs is not None else getattr(corpus, "source", None),
-        **({"pairs": len(pairs), "duplicates": pairs.duplicates} if pairs is not None else {}),
+        "evaluated": getattr(corpus, "source", None)
+        if sets is None
+        else ", ".join(dict.fromkeys(s.source for s in sets)),
+        **({} if sets is None else {"pairs": sum(map(len, sets)), "duplicates": sum(s.duplicates for s in sets)}),
         "passages": passages,
         "depth": depth,
         "resamples": resamples,
@@ -109,12 +113,12 @@ def evaluate(
 
 
 def _tasks(
-    space: Any, pairs: Pairs | None, corpus: Corpus | None, queries: Corpus | None, qrels: Qrels | None
+    space: Any, pairs: Sequence[Pairs] | None, corpus: Corpus | None, queries: Corpus | None, qrels: Qrels | None
 ) -> list[Task]:
     collection = {"corpus": corpus, "queries": queries, "qrels": qrels}
     given = [name for name, part in collection.items() if part is not None]
     if pairs is not None and not given:
-        return pair_tasks(space, pairs)
+        return [task for one in pairs for task in pair_tasks(space, one)]
     if pairs is None and corpus is not None and queries is not None and qrels is not None:
         return [collection_task(space, corpus, queries, qrels)]
     have = ", ".join((["pairs"] if pairs is not None else []) + given) or "nothing"

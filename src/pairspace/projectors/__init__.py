@@ -9,7 +9,7 @@ from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.placed import PlacedProjector
 from pairspace.projectors.projector import Projector
 from pairspace.projectors.residual import ResidualProjector
-from pairspace.projectors.start import align, start_at_identity
+from pairspace.projectors.start import align, set_axes, start_at_identity, turn
 
 __all__ = [
     "Echo",
@@ -23,7 +23,9 @@ __all__ = [
     "create_projector",
     "join_vectors",
     "projector_kinds",
+    "set_axes",
     "start_at_identity",
     "to_csr",
+    "turn",
     "unit_vectors",
 ]

@@ -20,7 +20,7 @@ from pairspace.projectors.lexical import LexicalProjector
 from pairspace.projectors.linear import LinearProjector
 from pairspace.projectors.projector import Projector
 
-__all__ = ["align", "start_at_identity"]
+__all__ = ["align", "set_axes", "start_at_identity", "turn"]
 
 
 def start_at_identity(projector: Projector) -> None:
@@ -53,19 +53,44 @@ def align(first: Projector, other: Projector, x_first: Tensor, x_other: Tensor) 
         raise TrainingError("at least two pairs are needed to align two encoders")
     if isinstance(other, IdentityProjector):
         first, other, x_first, x_other = other, first, x_other, x_first
-    if isinstance(first, IdentityProjector):
-        axes_first, mean_first = torch.eye(first.dimension), torch.zeros(first.dimension)
-    else:
-        axes_first, mean_first = _principal_axes(x_first, first.reach)
-    axes_other, mean_other = _principal_axes(x_other, other.reach)
-    y, x = (x_first - mean_first) @ axes_first, (x_other - mean_other) @ axes_other
+    turn(other, set_axes(first, x_first), x_other)
+
+
+def set_axes(projector: Projector, x: Tensor) -> Tensor:
+    """Let a projector set the axes of the space, and give the features on them (n, dimension).
+
+    Args:
+        projector: an identity keeps the features as they are, a linear one takes their principal axes.
+        x: last-layer features (n, blocks[-1]).
+
+    Raises:
+        TrainingError: features without variation.
+    """
+    if isinstance(projector, IdentityProjector):
+        return x
+    axes, mean = _principal_axes(x, projector.reach)
+    if isinstance(projector, LinearProjector):
+        projector.set_map(axes.T, -mean @ axes)
+    return (x - mean) @ axes
+
+
+def turn(projector: Projector, y: Tensor, x: Tensor) -> None:
+    """Start a projector so that its features lie close to given vectors.
+
+    Args:
+        projector: the one that is turned; an identity stays.
+        y: vectors in the space (n, dimension).
+        x: last-layer features (n, blocks[-1]) of their partners.
+
+    Raises:
+        TrainingError: features without variation.
+    """
+    axes, mean = _principal_axes(x, projector.reach)
+    x = (x - mean) @ axes
     u, _, vt = torch.linalg.svd(x.T @ y)
-    scale = y.norm() / x.norm().clamp_min(1e-12)
-    turned = axes_other @ (u @ vt) * scale
-    if isinstance(first, LinearProjector):
-        first.set_map(axes_first.T, -mean_first @ axes_first)
-    if isinstance(other, LinearProjector | LexicalProjector):
-        other.set_map(turned.T, -mean_other @ turned)
+    turned = axes @ (u @ vt) * (y.norm() / x.norm().clamp_min(1e-12))
+    if isinstance(projector, LinearProjector | LexicalProjector):
+        projector.set_map(turned.T, -mean @ turned)
 
 
 def _principal_axes(x: Tensor, dimension: int) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,8 @@ from pairspace.encoders.protocol import Layered
 from pairspace.errors import PairspaceError, SpaceError, TrainingError
 from pairspace.features import TokenStates
 from pairspace.objectives import Objective, Temperature
-from pairspace.projectors import LexicalProjector, align
+from pairspace.projectors import LexicalProjector
+from pairspace.space.aligning import align_sides
 from pairspace.space.building import from_nothing
 from pairspace.space.preparing import (
     begin_encoders,
@@ -32,7 +33,7 @@ from pairspace.space.preparing import (
     keep_trained,
     options_for,
 )
-from pairspace.space.reading import PairData, read_data
+from pairspace.space.reading import PairData, pairings, read_data
 from pairspace.space.side import Branch
 from pairspace.space.teaching import DENSE, dense_teacher, side_of_teacher, taught_vectors
 from pairspace.space.weighing import set_weights
@@ -43,9 +44,12 @@ from pairspace.training import (
     History,
     LiveBranch,
     Processes,
+    RoutedFeatures,
+    RoutedTower,
     Tower,
     TrainingOptions,
     Validation,
+    Validations,
     build_objective,
     check_effect,
     train,
@@ -54,11 +58,10 @@ from pairspace.training import (
 if TYPE_CHECKING:
     from pairspace.space.model import Space
 
-__all__ = ["Fitting", "check_sides", "fit"]
+__all__ = ["Fitting", "fit"]
 
 _log = logging.getLogger(__name__)
 SAMPLE = 256  # items by which the size of all is guessed
-ALIGN_ON = 20_000  # pairs that encoders of different origin are aligned on before training
 
 
 def fit(
@@ -66,7 +69,7 @@ def fit(
     pairs: Pairs | Sequence[Pairs],
     *,
     train_encoders: Sequence[str] | None,
-    validation: float | Pairs | None,
+    validation: float | Pairs | Sequence[Pairs] | None,
     teacher: Space | str | None,
     options: TrainingOptions | None,
     settings: Mapping[str, Any],
@@ -77,7 +80,7 @@ def fit(
 ) -> History:
     """Train a space; see `Space.fit`."""
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
-    sides = check_sides(space, parts)
+    sides = dict.fromkeys(side for _, *two in pairings(space, parts) for side in two)
     branches = [branch for side in sides for branch in space.part(side).branches]
     before = [(branch, branch.encoder, branch.trains) for branch in branches]
     try:
@@ -88,9 +91,13 @@ def fit(
         chosen.check_trained(encoders=any(branch.trains for branch in branches), pretrained=pretrained)
         if isinstance(teacher, str) and teacher != DENSE:
             raise SpaceError(f"teacher='{teacher}': give a space, or '{DENSE}'")
-        parts, held_out, notes = hold_out(parts, validation, chosen.seed, sides)
-        data = read_data(space, parts)
-        known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None, "sets": len(parts)}
+        parts, held_out, notes = hold_out(parts, validation, chosen.seed, space.sides)
+        data = read_data(space, pairings(space, parts))
+        known: dict[str, Any] = {
+            "teacher": teacher is not None,
+            "scores": data.scores is not None,
+            "sets": len(data.parts),
+        }
         known["lexical"] = any(isinstance(branch.projector, LexicalProjector) for branch in branches)
         check_effect(chosen, settings, sparse=space.sparse, **known)
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
@@ -101,7 +108,7 @@ def fit(
             keep_terms(space, chosen.terms)
         if isinstance(teacher, str):
             own: dict[str, Any] = {"seed": chosen.seed, "checkpoint": checkpoint, "resume": resume}
-            teacher = dense_teacher(space, parts, held_out, progress=progress, **own)
+            teacher = dense_teacher(space, parts, held_out or None, progress=progress, **own)
     except PairspaceError:  # what cannot be trained leaves no trace
         for branch, encoder, trains in before:
             branch.encoder, branch.trains = encoder, trains
@@ -114,26 +121,6 @@ def fit(
     return history
 
 
-def check_sides(space: Space, parts: Sequence[Pairs]) -> tuple[str, str]:
-    """The query side and the document side, of a space and pairs that have them.
-
-    Raises:
-        SpaceError: more than two sides, or pairs without one of them.
-        TrainingError: no pairs.
-    """
-    if len(space.sides) > 2:
-        raise SpaceError(f"fit trains two sides at a time; this space has {', '.join(space.sides)}")
-    if not parts:
-        raise TrainingError("no pairs to train on")
-    for pairs in parts:
-        for side in space.sides:
-            if side not in pairs.sides:
-                raise SpaceError(
-                    f"the pairs of {pairs.source} have the sides {', '.join(pairs.sides)}, the space needs '{side}'"
-                )
-    return space.query_side, space.document_side
-
-
 class Fitting:
     """One fit: the data, the towers over it, and what becomes of the space."""
 
@@ -141,7 +128,7 @@ class Fitting:
         self,
         space: Space,
         data: PairData,
-        held_out: Pairs | None,
+        held_out: Sequence[Pairs],
         options: TrainingOptions,
         processes: Processes,
         progress: bool | None,
@@ -151,8 +138,8 @@ class Fitting:
         self.options, self.processes = options, processes
         self.progress = progress if processes.first else False
         self.after_epoch = after_epoch
-        self.sides = space.query_side, space.document_side
-        self.held = None if held_out is None else read_data(space, [held_out], negatives=False)
+        self.sides = data.sides
+        self.held = [read_data(space, [one], negatives=False) for one in pairings(space, held_out)] if held_out else []
         self.truncated: dict[str, float] = {}
 
     def check(self, taught: bool) -> None:
@@ -193,7 +180,7 @@ class Fitting:
             first = self._projectors_first(examples, checkpoint, resume)
         try:
             towers, watched = self.towers(self.data, live=True), self.watched(live=True)
-            self.truncated = {side: round(tower.truncated, 4) for side, tower in zip(self.sides, towers, strict=True)}
+            self.truncated = self._truncated(towers)
             if not trains and not any(list(m.parameters()) for tower in towers for m in tower.modules()):
                 return self._untrained(watched)
             history = self._run(towers, examples, options, watched, checkpoint, resume, first)
@@ -210,25 +197,25 @@ class Fitting:
             begin_on_pairs(space, self.data, self._features, self.options, **how)
             keep_terms(space, self.options.terms)
         elif not space.started:
-            self._align()
+            align_sides(space, self.data, self._features, self.options.seed)
             space.keep_start()
 
-    def finish(self, watched: Validation | None) -> list[str]:
+    def finish(self, watched: Validation | Validations | None) -> list[str]:
         """Mark the space as trained, and learn on the held-out pairs what own words and BM25 count for beside it."""
         self.space.trained = True
         return self._weigh(watched)
 
-    def _weigh(self, watched: Validation | None) -> list[str]:
-        if watched is None or self.held_out is None:
-            return []
-        return set_weights(self.space, self.held_out, watched)
+    def _weigh(self, watched: Validation | Validations | None) -> list[str]:
+        if isinstance(watched, Validation):
+            return set_weights(self.space, self.held_out[0], watched)
+        return []
 
     def _run(
         self,
         towers: tuple[Tower, Tower],
         examples: Examples,
         options: TrainingOptions,
-        watched: Validation | None,
+        watched: Validation | Validations | None,
         checkpoint: Path | None,
         resume: bool,
         before: History,
@@ -268,13 +255,22 @@ class Fitting:
         return self._run(towers, examples, options, watched, folder, resume, History())
 
     def towers(self, data: PairData, *, live: bool) -> tuple[Tower, Tower]:
-        """A tower over the distinct items of each side; with `live`, encoders that train are run, not read."""
-        made, device = [], self.space.device
-        for side, items in zip(self.sides, data.items, strict=True):
-            part = self.space.part(side)
-            branches = [self._branch(branch, side, items, live) for branch in part.branches]
-            made.append(Tower(branches, words=own_words(part, items, self.options, device), device=device))
-        return made[0], made[1]
+        """Towers over the distinct items on either end; with `live`, encoders that train are run, not read."""
+        ends = [[self._tower(side, items, live) for side, items in end.items()] for end in data.items]
+        query, document = (made[0] if len(made) == 1 else RoutedTower(made) for made in ends)
+        return query, document
+
+    def _tower(self, side: str, items: Any, live: bool) -> Tower:
+        part, device = self.space.part(side), self.space.device
+        branches = [self._branch(branch, side, items, live) for branch in part.branches]
+        return Tower(branches, words=own_words(part, items, self.options, device), device=device)
+
+    def _truncated(self, towers: Sequence[Tower]) -> dict[str, float]:
+        """Of each side the share of items that its encoders cut."""
+        ends = zip(self.data.items, towers, strict=True)
+        return {
+            side: round(one.truncated, 4) for end, tower in ends for side, one in zip(end, tower.parts, strict=True)
+        }
 
     def _branch(self, branch: Branch, side: str, items: Any, live: bool) -> FrozenBranch | LiveBranch:
         space, options = self.space, self.options
@@ -322,16 +318,18 @@ class Fitting:
             self.processes.wait()
         return branch.features(items, cache=cache, progress=self.progress)
 
-    def watched(self, *, live: bool) -> Validation | None:
-        """The held-out pairs over towers that share what trains."""
-        if self.held is None:
-            return None
-        return Validation(*self.towers(self.held, live=live), (self.held.query, self.held.document))
+    def watched(self, *, live: bool) -> Validation | Validations | None:
+        """The held-out pairs over towers that share what trains; in a space of many sides two by two."""
+        made = [Validation(*self.towers(held, live=live), (held.query, held.document)) for held in self.held]
+        if len(self.space.sides) == 2:
+            return made[0] if made else None
+        names = [f"{held.parts[0].query}-{held.parts[0].document}" for held in self.held]
+        return Validations(dict(zip(names, made, strict=True))) if made else None
 
     def examples(self, teacher: Space | None) -> Examples:
         """The pairs, with what the objective needs beside them."""
         data = self.data
-        taught = None if teacher is None else taught_vectors(teacher, data, self.sides, progress=self.progress)
+        taught = None if teacher is None else taught_vectors(teacher, data, progress=self.progress)
         guide = self._guide() if self._wants_guide else None
         return Examples(
             data.query,
@@ -345,32 +343,18 @@ class Fitting:
 
     def _guide(self) -> tuple[Any, Any] | None:
         """Features of the encoders as they came, for objectives and batches that look at them."""
-        found = []
-        for side, items in zip(self.sides, self.data.items, strict=True):
-            came = self.space.part(side).starting()
-            if not came:
-                return None
-            found.append(self._features(replace(came[0], encoder=came[0].origin), items))
-        return found[0], found[1]
+        ends = []
+        for end in self.data.items:
+            found = []
+            for side, items in end.items():
+                came = self.space.part(side).starting()
+                if not came:
+                    return None
+                found.append(self._features(replace(came[0], encoder=came[0].origin), items))
+            ends.append(found[0] if len(found) == 1 else RoutedFeatures(found))
+        return ends[0], ends[1]
 
-    def _align(self) -> None:
-        """Bring encoders of different origin together on the training pairs: the state before training."""
-        rows = np.random.default_rng(self.options.seed).permutation(len(self.data.query))[:ALIGN_ON]
-        found: list[tuple[Branch, torch.Tensor]] = []
-        codes = self.data.query, self.data.document
-        for side, items, code in zip(self.sides, self.data.items, codes, strict=True):
-            for branch in self.space.part(side).starting():
-                last = self._features(branch, items).rows(code[rows])[:, -branch.blocks[-1] :]
-                found.append((branch, torch.from_numpy(last)))
-        if not found:
-            return
-        (first, target), *others = found
-        for other, x in others:
-            align(first.projector.cpu(), other.projector.cpu(), target, x)
-        for branch, _ in found:
-            branch.projector.to(self.space.device)
-
-    def _untrained(self, watched: Validation | None) -> History:
+    def _untrained(self, watched: Validation | Validations | None) -> History:
         record: dict[str, Any] = {"epoch": 0} | ({} if watched is None else watched.record())
         self._weigh(watched)
         note = "identity projectors: there is nothing to train, the space is the encoder's own"
@@ -380,7 +364,7 @@ class Fitting:
         """What the space remembers of its training."""
         return {
             "pairs": len(self.data.query),
-            "validation_pairs": len(self.held_out) if self.held_out is not None else 0,
+            "validation_pairs": sum(len(held.query) for held in self.held),
             "source": self.data.source,
             "truncated": self.truncated,
             "options": self.options.to_dict() | {"learn_temperature": self.space.temperature.log_scale.requires_grad},

@@ -213,7 +213,7 @@ class Space(Worded):
         pairs: Pairs | Sequence[Pairs],
         *,
         train_encoders: Sequence[str] | None = None,
-        validation: float | Pairs | None = 0.05,
+        validation: float | Pairs | Sequence[Pairs] | None = 0.05,
         teacher: Space | str | None = None,
         options: TrainingOptions | None = None,
         checkpoint: str | Path | None = None,
@@ -225,7 +225,8 @@ class Space(Worded):
         """Train on pairs: the projectors, and the encoders where asked; a space trained before goes on from there.
 
         Args:
-            pairs: with this space's sides; several data sets share the batches, see `TrainingOptions.mixing`.
+            pairs: with this space's sides; several data sets share the batches, see `TrainingOptions.mixing`. A space
+                of more than two sides takes data sets of any two of them (`read_pairings`), or of more.
             train_encoders: sides whose pretrained encoders train too. Those that start from nothing always do; None
                 goes on with those that trained before.
             validation: share of the pairs (whole groups) to hold out, pairs of your own, or None. It stops training

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pairspace.data import Pairs
+from pairspace.data import Pairs, split_together
 from pairspace.errors import DataError, SpaceError, TrainingError
 from pairspace.space.building import from_nothing, own_encoder
-from pairspace.space.reading import check_types
+from pairspace.space.reading import Pairing, check_types
 from pairspace.training import TrainingOptions
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def options_for(
 
 
 def hold_out(
-    parts: Sequence[Pairs], validation: float | Pairs | None, seed: int, sides: Sequence[str]
-) -> tuple[list[Pairs], Pairs | None, list[str]]:
+    parts: Sequence[Pairs], validation: float | Pairs | Sequence[Pairs] | None, seed: int, sides: Sequence[str]
+) -> tuple[list[Pairs], list[Pairs], list[str]]:
     """What is left to train on, the pairs held out, and notes; of several data sets each gives its share.
 
     Args:
@@ -60,32 +60,50 @@ def hold_out(
         validation: share of each to hold out, pairs of your own, or None; a data set with too few to hold out two of
             different items keeps all, because a ranking and a spread need two.
         seed: of the split.
-        sides: of the space; pairs held out of several data sets have these and no others.
+        sides: of the space. Of two, all pairs held out are one data set. Of more, what belongs together is held out of
+            all data sets.
 
     Raises:
         TrainingError: the share is none.
         SpaceError: a side holds texts in one data set and bytes in another.
     """
     if validation is None or validation == 0:
-        return list(parts), None, []
+        return list(parts), [], []
     if isinstance(validation, Pairs):
-        return list(parts), validation, []
+        return list(parts), [validation], []
+    if not isinstance(validation, (int, float)):
+        return list(parts), list(validation), []
     if not 0 < validation < 1:
         raise TrainingError(f"validation is a share between 0 and 1, got {validation}")
     share = min(validation, HOLD_OUT / sum(map(len, parts)))
     rests, held, notes = [], [], []
-    for pairs in parts:
-        try:
-            rest, some = pairs.split(test=share, seed=seed)
-            why = "" if _enough(rest, sides) and _enough(some, sides) else "too few pairs to spare any"
-        except DataError as error:
-            why = str(error)
+    for pairs, rest, some, why in _splits(parts, share, seed, together=len(sides) > 2):
+        own = [side for side in sides if side in pairs.sides]
+        why = why or ("" if _enough(rest, own) and _enough(some, own) else "too few pairs to spare any")
         if why:
             of = f" of {pairs.source}" if len(parts) > 1 else ""
             notes.append(f"no validation split{of}: {why}")
         rests.append(pairs if why else rest)
         held += [] if why else [some]
-    return rests, _together(held, sides) if held else None, notes
+    return rests, [_together(held, sides)] if len(sides) == 2 and held else held, notes
+
+
+def _splits(
+    parts: Sequence[Pairs], share: float, seed: int, *, together: bool
+) -> list[tuple[Pairs, Pairs, Pairs, str]]:
+    """Each data set, its two parts, and why it could not be split."""
+    if not together:
+        return [(pairs, *_split([pairs], share, seed)[0]) for pairs in parts]
+    return [(pairs, *split) for pairs, split in zip(parts, _split(parts, share, seed), strict=True)]
+
+
+def _split(parts: Sequence[Pairs], share: float, seed: int) -> list[tuple[Pairs, Pairs, str]]:
+    try:
+        if len(parts) == 1:
+            return [(*parts[0].split(test=share, seed=seed), "")]
+        return [(*both, "") for both in zip(*split_together(parts, test=share, seed=seed), strict=True)]
+    except DataError as error:
+        return [(pairs, pairs, str(error)) for pairs in parts]
 
 
 def _enough(pairs: Pairs, sides: Sequence[str]) -> bool:
@@ -97,7 +115,7 @@ def _together(parts: Sequence[Pairs], sides: Sequence[str]) -> Pairs:
     """Pairs of several data sets: the sides, and of group and id what all have; validation wants no scores."""
     if len(parts) == 1:
         return parts[0]
-    check_types(parts, sides)
+    check_types([Pairing(pairs, *sides) for pairs in parts])
     extra = [name for name in ("id", "group") if all(name in p.table.column_names for p in parts)]
     names = [*sides, "row", *extra]
     return Pairs.concat([Pairs(p.table.select(names), sides, source=p.source, root=p.root) for p in parts])
@@ -131,15 +149,15 @@ def choose_trained(space: Space, sides: Sequence[str]) -> None:
             branch.trains = True
 
 
-def describe_vocabularies(space: Space, items: Sequence[Any]) -> list[str]:
+def describe_vocabularies(space: Space, items: Sequence[Mapping[str, Any]]) -> list[str]:
     """Notes on encoders whose tokens do not fit the texts of their side, as if made for another side or language.
 
     Args:
         space: its encoders as they are; those that have no vocabulary yet will make a fitting one.
-        items: of the query side and the document side.
+        items: of each side, those that are searched with and those that are searched for.
     """
     notes = []
-    for side, own in zip((space.query_side, space.document_side), items, strict=True):
+    for side, own in {side: own for end in items for side, own in end.items()}.items():
         rows = np.unique(np.linspace(0, len(own) - 1, SAMPLE).astype(np.int64))
         for branch in space.part(side).branches:
             encoder = branch.encoder
@@ -166,11 +184,11 @@ def describe_vocabularies(space: Space, items: Sequence[Any]) -> list[str]:
 def begin_encoders(space: Space, parts: Sequence[Pairs], seed: int) -> None:
     """Give vocabulary and weights to encoders that start from nothing, from the texts of the sides that use them."""
     waiting: dict[int, tuple[Any, list[pa.Array]]] = {}
-    for side in (space.query_side, space.document_side):
+    for side in sorted(space.sides, key=lambda side: side != space.query_side):
         for branch in space.part(side).branches:
             if not getattr(branch.encoder, "ready", True):
                 _, texts = waiting.setdefault(id(branch.encoder), (branch.encoder, []))
-                texts += [pairs.unique(side)[0] for pairs in parts]
+                texts += [pairs.unique(side)[0] for pairs in parts if side in pairs.sides]
     for number, (encoder, texts) in enumerate(waiting.values()):
         if not all(pa.types.is_large_string(one.type) for one in texts):
             raise SpaceError(f"{encoder.name} learns from texts, and these items are none")

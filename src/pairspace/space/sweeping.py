@@ -107,7 +107,7 @@ def sweep(
     if unknown := [name for name in settings if name not in _OF_TRAINING]:
         raise TrainingError(f"'{unknown[0]}' is no setting of training: choose among {', '.join(_OF_TRAINING)}")
     (rest,), held, notes = hold_out([pairs], validation, seed, pairs.sides)
-    if held is None:
+    if not held:
         why = f" ({notes[0]})" if notes else ""
         raise TrainingError(f"no pairs are held out, so trials cannot be compared{why}: give a share or more pairs")
     result, best = Sweep(), -math.inf
@@ -118,7 +118,7 @@ def sweep(
             loaded["cache"] = FeatureCache(stack.enter_context(tempfile.TemporaryDirectory(prefix="pairspace-")))
         bar = stack.enter_context(progress_bar("sweep", len(combinations), unit="runs", show=progress))
         for tried in combinations:
-            trial, one = _try(rest, held, tried, loaded, {"seed": seed} | settings)
+            trial, one = _try(rest, held[0], tried, loaded, {"seed": seed} | settings)
             if one is not None and trial.reciprocal_rank > best:
                 best, result.space = trial.reciprocal_rank, one
             result.trials.append(trial)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
@@ -38,7 +39,7 @@ DENSE = "dense"  # the teacher that is trained on the spot
 def dense_teacher(
     space: Space,
     pairs: Sequence[Pairs],
-    held_out: Pairs | None,
+    held_out: Sequence[Pairs] | None,
     *,
     seed: int,
     checkpoint: Path | None,
@@ -85,33 +86,57 @@ def dense_teacher(
     return teacher
 
 
-def taught_vectors(teacher: Space, data: PairData, sides: tuple[str, str], *, progress: bool | None) -> tuple[Any, Any]:
-    """What a teacher says of the items of both sides: unit vectors, or weights of terms (CSR, own words left out).
+def taught_vectors(teacher: Space, data: PairData, *, progress: bool | None) -> tuple[Any, Any]:
+    """What a teacher says of the items on both ends: unit vectors, or weights of terms (CSR, own words left out).
 
-    Where it knows one side only, an item of the other is what its first partner is: a German sentence means what its
-    translation means.
+    An item of a side that it does not know is what its first partner of a side that it knows is: a German sentence
+    means what its translation means.
 
     Args:
-        teacher: a space with one of the sides at least.
+        teacher: a space with one side at least of every data set.
         data: the pairs.
-        sides: query side and document side.
         progress: show a bar.
 
     Raises:
-        SpaceError: it knows neither side.
+        SpaceError: it knows neither side of a data set.
     """
-    known = [side in teacher.sides for side in sides]
-    if not any(known):
-        raise SpaceError(f"the teacher space has no side {', '.join(sides)}; it has {', '.join(teacher.sides)}")
-    items, codes = data.items_for(teacher, sides), (data.query, data.document)
-    found: list[Any] = [None, None]
-    for place in np.flatnonzero(known):
-        vectors = teacher.encode(items[place], side=sides[place], progress=progress)
-        found[place] = vectors[:, : len(teacher.lexicon)] if teacher.sparse else vectors
-    for place in np.flatnonzero(~np.array(known)):
-        first = np.unique(codes[place], return_index=True)[1]
-        found[place] = found[1 - place][codes[1 - place][first]]
+    for _, *sides in data.parts:
+        if not set(sides) & set(teacher.sides):
+            raise SpaceError(f"the teacher space has no side {', '.join(sides)}; it has {', '.join(teacher.sides)}")
+    ends, codes = data.items_for(teacher), (data.query, data.document)
+    known: list[dict[str, Any]] = [{}, {}]
+    for end, items in enumerate(ends):
+        for side in items.keys() & set(teacher.sides):
+            vectors = teacher.encode(items[side], side=side, progress=progress)
+            known[end][side] = vectors[:, : len(teacher.lexicon)] if teacher.sparse else vectors
+    found = []
+    for end, items in enumerate(ends):
+        whole = []
+        for side, own in items.items():
+            if side in known[end]:
+                whole.append(known[end][side])
+                continue
+            start = data.start(end, side)
+            rows = np.flatnonzero((codes[end] >= start) & (codes[end] < start + len(own)))
+            first = rows[np.unique(codes[end][rows], return_index=True)[1]]
+            whole.append(_of_partners(known[1 - end], data, 1 - end, codes[1 - end][first]))
+        found.append(_stacked(whole))
     return found[0], found[1]
+
+
+def _of_partners(known: dict[str, Any], data: PairData, end: int, numbers: np.ndarray) -> Any:
+    """The vectors of items by their numbers on an end, (n, dimension)."""
+    sides = [side for side in data.items[end] if side in known]
+    starts = {side: data.start(end, side) for side in sides}
+    masks = {side: (numbers >= starts[side]) & (numbers < starts[side] + known[side].shape[0]) for side in sides}
+    back = np.argsort(np.concatenate([np.flatnonzero(masks[side]) for side in sides]))
+    return _stacked([known[side][numbers[masks[side]] - starts[side]] for side in sides])[back]
+
+
+def _stacked(parts: Sequence[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else sparse.vstack(parts, format="csr")
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from pairspace.data import Pairs
 from pairspace.errors import SpaceError
 from pairspace.objectives import Joint, Sparsity, Temperature
-from pairspace.space.fitting import Fitting, check_sides
+from pairspace.space.fitting import Fitting
 from pairspace.space.preparing import hold_out
-from pairspace.space.reading import read_data
+from pairspace.space.reading import pairings, read_data
 from pairspace.space.wording import keep_terms
 from pairspace.training import History, Processes, Tower, TrainingOptions, Validation, train
 from pairspace.training.towers import Mix
@@ -94,14 +94,14 @@ def fit_together(
     if idle := {"objective", "teacher_weight", "teacher_temperature", "teacher_within"} & set(settings):
         raise SpaceError(f"{', '.join(sorted(idle))}: spaces that are trained together have one objective, see Joint")
     parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
-    check_sides(dense, parts)
+    pairings(dense, parts)
     own: dict[str, Any] = {"sparsity": (0.0, 0.0), "temperature_rate": 1.0}
     options = TrainingOptions.for_words(**(own | settings))
     parts, held_out, notes = hold_out(parts, validation, options.seed, dense.sides)
     runs = []
     for space in spaces:
         joined = Processes.join(space.device)
-        runs.append(Fitting(space, read_data(space, parts), held_out, options, joined, progress, None))
+        runs.append(Fitting(space, read_data(space, pairings(space, parts)), held_out, options, joined, progress, None))
     dense.temperature = Temperature(options.temperature, learnable=options.learn_temperature)
     unit = all(sparse.part(side).unit for side in sparse.sides)
     sparse.temperature = Temperature(options.temperature if unit else 1.0, learnable=unit and options.learn_temperature)
@@ -110,12 +110,8 @@ def fit_together(
     if "terms" in settings:
         keep_terms(sparse, options.terms)
     towers = _towers([run.towers(run.data, live=False) for run in runs])
-    watched = [run.watched(live=False) for run in runs]
-    held = (
-        None
-        if watched[1] is None
-        else Validation(*_towers([(w.query, w.document) for w in watched if w]), watched[1].codes)
-    )
+    watched = [one for run in runs if isinstance(one := run.watched(live=False), Validation)]
+    held = Validation(*_towers([(w.query, w.document) for w in watched]), watched[1].codes) if watched else None
     sparsity = Sparsity(options.regulariser, weights=options.sparsity)  # type: ignore[arg-type]
     weights: dict[str, Any] = {"mixing": mixing, "shares": shares, "sparsity": sparsity}
     objective = Joint(dense.temperature, sparse.temperature, dense=dense.dimension, **weights)
@@ -132,7 +128,7 @@ def fit_together(
         after_epoch=after_epoch,
     )
     history.notes = notes + history.notes
-    for run, one in zip(runs, watched, strict=True):
+    for run, one in zip(runs, watched or (None, None), strict=True):
         history.notes += [f"{run.space.name}: {note}" for note in run.finish(one)]
         run.space.record = run.describe(history)
     return history

@@ -45,7 +45,7 @@ def begin_on_pairs(
         progress: show bars.
     """
     sides = (space.query_side, space.document_side)
-    items = dict(zip(sides, data.items, strict=True))
+    items = {side: end[side] for side, end in zip(sides, data.items, strict=True)}
     lexicon = known_terms(space) or Lexicon.from_texts(texts_of(space, items), language=space.language)
     rows = np.random.default_rng(options.seed).permutation(len(data.query))[:_PAIRS]
     sample, pairs = {}, {}

@@ -7,6 +7,7 @@ from pairspace.training.objective import build_objective, check_effect
 from pairspace.training.options import TrainingOptions
 from pairspace.training.own_words import Expansion, OwnWords
 from pairspace.training.processes import Processes
+from pairspace.training.routing import RoutedFeatures, RoutedTower, Validations
 from pairspace.training.towers import FrozenBranch, LiveBranch, Tower
 from pairspace.training.validation import Validation
 
@@ -18,9 +19,12 @@ __all__ = [
     "LiveBranch",
     "OwnWords",
     "Processes",
+    "RoutedFeatures",
+    "RoutedTower",
     "Tower",
     "TrainingOptions",
     "Validation",
+    "Validations",
     "build_objective",
     "check_effect",
     "train",

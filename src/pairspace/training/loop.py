@@ -29,6 +29,7 @@ from pairspace.training.history import History
 from pairspace.training.optimizer import make_optimizer, schedule, set_rate
 from pairspace.training.options import TrainingOptions
 from pairspace.training.processes import Processes
+from pairspace.training.routing import Validations
 from pairspace.training.step import Step
 from pairspace.training.towers import Tower, distinct_modules
 from pairspace.training.validation import Validation
@@ -44,7 +45,7 @@ def train(
     *,
     objective: Objective,
     options: TrainingOptions | None = None,
-    validation: Validation | None = None,
+    validation: Validation | Validations | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     processes: Processes | None = None,
@@ -104,7 +105,7 @@ class _Run:
         examples: Examples,
         objective: Objective,
         options: TrainingOptions,
-        validation: Validation | None,
+        validation: Validation | Validations | None,
         processes: Processes,
     ) -> None:
         self.towers, self.examples, self.objective = towers, examples, objective

@@ -206,6 +206,7 @@ class Tower:
         device: where to compute.
 
     Attributes:
+        parts: the towers of single sides that it stands for.
         sparse: its vectors are weights of terms.
         unit: its vectors are made unit vectors; those of encoders that give weights of terms themselves are not.
     """
@@ -214,6 +215,7 @@ class Tower:
         self, branches: Sequence[Branch], *, words: OwnWords | None = None, device: torch.device | str = "cpu"
     ) -> None:
         self.branches, self.words, self.device = tuple(branches), words, torch.device(device)
+        self.parts: tuple[Tower, ...] = (self,)
         self.sparse = any(getattr(branch.projector, "sparse", False) for branch in branches)
         self.unit = all(getattr(branch.projector, "unit", True) for branch in branches)
 
