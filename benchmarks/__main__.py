@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ALWAYS = ("topk", "training")
-WITH_DATA = ("encoding", "search", "judged", "titles")
+ALWAYS = ("topk", "training", "mining")
+WITH_DATA = (
+    "encoding",
+    "search",
+    "judged",
+    "titles",
+    "hubs titles",
+    "scoring",
+    "translation debian --only 'one bag of words for both'",
+    "translation multi30k --only 'one bag of words for both'",
+)
+WITH_E5 = ("translation tatoeba", "hubs tatoeba", "alignment")  # pip install 'pairspace[multilingual]'
+WITH_TOOLS = ("roundtrip",)  # translate-toolkit's po2tmx
 
 
 def main() -> None:
     names = ALWAYS
     if "PAIRSPACE_DATA" in os.environ:
-        names += WITH_DATA
+        names += WITH_DATA + WITH_E5
+        if shutil.which("po2tmx"):
+            names += WITH_TOOLS
+        else:
+            print(f"without po2tmx on the PATH: not {', '.join(WITH_TOOLS)}", flush=True)
     else:
         print(f"without PAIRSPACE_DATA: {', '.join(ALWAYS)} only", flush=True)
     for name in names:
         print(f"\n== {name} ==", flush=True)
-        subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
+        command = [sys.executable, "-m", *shlex.split(f"benchmarks.{name}")]
+        subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
 
 
 if __name__ == "__main__":
