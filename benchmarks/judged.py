@@ -17,7 +17,6 @@ import pytrec_eval
 from sentence_transformers import SentenceTransformer
 
 import pairspace as ps
-from pairspace.encoders.load import _bundled
 
 
 def ndcg(
@@ -33,7 +32,7 @@ def ndcg(
 
 
 def main() -> None:
-    peer = SentenceTransformer(str(_bundled("minilm")), device="cpu")
+    peer = SentenceTransformer(str(ps.load_encoder("minilm").folder), device="cpu")
     print("nDCG@10     precision  evaluate  same vectors, pytrec_eval  sentence-transformers, pytrec_eval")
     for name in ("cranfield", "medline", "cacm"):
         corpus, queries, qrels = ps.read_beir(Path(os.environ["PAIRSPACE_DATA"]) / f"ir_{name}")
