@@ -21,11 +21,15 @@ _HOMES = {
     "PairspaceError": "errors",
     "Report": "evaluation",
     "Space": "space",
+    "TagClassifier": "tagging",
     "TrainingOptions": "training",
+    "class_vectors": "tagging",
     "centre_space": "space",
     "compare_runs": "evaluation",
     "evaluate": "evaluation",
     "evaluate_bitext": "evaluation",
+    "evaluate_multilabel": "evaluation",
+    "fit_classifier": "tagging",
     "fit_together": "space",
     "join_spaces": "space",
     "load_encoder": "encoders",
@@ -66,11 +70,12 @@ if TYPE_CHECKING:
     )
     from pairspace.encoders import load_encoder
     from pairspace.errors import PairspaceError
-    from pairspace.evaluation import Report, compare_runs, evaluate, evaluate_bitext
+    from pairspace.evaluation import Report, compare_runs, evaluate, evaluate_bitext, evaluate_multilabel
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
     from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, sweep
+    from pairspace.tagging import TagClassifier, class_vectors, fit_classifier
     from pairspace.training import History, TrainingOptions
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from pairspace.errors import ShapeError
 
-__all__ = ["bootstrap_intervals", "sign_flip_p_values"]
+__all__ = ["bootstrap_counts", "bootstrap_intervals", "sign_flip_p_values"]
 
 _CELLS = 4_000_000  # resamples x queries held at once: 32 MB
 
@@ -42,15 +42,33 @@ def bootstrap_intervals(
         ShapeError: no queries, or not a matrix.
     """
     queries = _checked(values)
+    means = np.concatenate(
+        [counts @ values / queries for counts in bootstrap_counts(queries, resamples=resamples, seed=seed)]
+    )
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def bootstrap_counts(
+    queries: int, *, resamples: int = 10_000, seed: int = 0, cells: int = _CELLS
+) -> Iterator[np.ndarray]:
+    """How often each resample draws each query: for what is no mean over queries, such as mAP.
+
+    Args:
+        queries: how many there are to draw from, and are drawn.
+        resamples: how many times they are drawn.
+        seed: the same seed gives the same counts.
+        cells: counts made at once; the counts themselves do not depend on it.
+
+    Yields:
+        float64 (some, queries), `resamples` rows in all.
+    """
     draw = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
-    for start, stop in _chunks(resamples, queries):
+    for start, stop in _chunks(resamples, queries, cells):
         drawn = draw.integers(0, queries, (stop - start, queries), dtype=np.int32).astype(np.int64)
         drawn += np.arange(stop - start)[:, None] * queries
         counts = np.bincount(drawn.ravel(), minlength=(stop - start) * queries).reshape(-1, queries)
-        means[start:stop] = counts.astype(np.float64) @ values / queries
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+        yield counts.astype(np.float64)
 
 
 def sign_flip_p_values(differences: np.ndarray, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -86,6 +104,6 @@ def _checked(values: np.ndarray) -> int:
     return len(values)
 
 
-def _chunks(resamples: int, queries: int) -> Iterator[tuple[int, int]]:
-    step = max(1, _CELLS // queries)
+def _chunks(resamples: int, queries: int, cells: int = _CELLS) -> Iterator[tuple[int, int]]:
+    step = max(1, cells // queries)
     yield from ((start, min(start + step, resamples)) for start in range(0, resamples, step))

@@ -1,0 +1,106 @@
+"""Tags written down: CSV, JSON lines, and XMP side-cars that picture managers read.
+
+CSV      id,tag,score             a line a tag, highest first
+JSONL    {"id": ..., "tags": [{"tag": ..., "score": ...}, ...]}      a line a picture, also one without tags
+XMP      dc:subject as an rdf:Bag (XMP specification part 1, ISO 16684-1): the keywords of a picture, no scores
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from pairspace.data import atomic_file
+from pairspace.errors import DataError, ShapeError
+
+__all__ = ["Tags", "write_tags", "write_xmp", "xmp"]
+
+Tags = Sequence[tuple[str, float]]  # names and scores, highest first
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+   <dc:subject>
+    <rdf:Bag>
+{items}    </rdf:Bag>
+   </dc:subject>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+
+
+def write_tags(path: Path | str, ids: Sequence[str], tags: Sequence[Tags]) -> None:
+    """Write the tags of pictures; an existing file is replaced at once or not at all.
+
+    Args:
+        path: ends in `.csv` or `.jsonl`.
+        ids: of the pictures.
+        tags: of each picture.
+
+    Raises:
+        DataError: another suffix.
+        ShapeError: not one list of tags an id.
+        StorageError: the file could not be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".csv", ".jsonl"):
+        raise DataError(f"{path}: tags are written as .csv or .jsonl, and the suffix is {path.suffix or 'missing'!r}")
+    if len(ids) != len(tags):
+        raise ShapeError(f"{len(ids):,} ids and tags of {len(tags):,} pictures")
+    rows = list(zip(ids, tags, strict=True))
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix.lower() == ".csv":
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(["id", "tag", "score"])
+            lines.writerows([name, tag, f"{score:.6g}"] for name, own in rows for tag, score in own)
+        else:
+            for name, own in rows:
+                found = [{"tag": tag, "score": round(float(score), 6)} for tag, score in own]
+                file.write(json.dumps({"id": name, "tags": found}, ensure_ascii=False) + "\n")
+
+
+def xmp(tags: Sequence[str]) -> str:
+    """An XMP packet whose dc:subject is the tags, each once, in their order.
+
+    Raises:
+        DataError: a tag holds a control character, which no XML can carry.
+    """
+    for tag in tags:
+        bad = [c for c in tag if (ord(c) < 32 and c not in "\t\n\r") or 0xD800 <= ord(c) <= 0xDFFF or ord(c) in _NEVER]
+        if bad:
+            raise DataError(f"the tag {tag!r} holds {bad[0]!r}, which XMP cannot carry")
+    items = "".join(f"     <rdf:li>{escape(tag)}</rdf:li>\n" for tag in dict.fromkeys(tags))
+    return _XMP.replace("{items}", items)
+
+
+_NEVER = (0xFFFE, 0xFFFF)
+
+
+def write_xmp(picture: Path | str, tags: Sequence[str], *, overwrite: bool = False) -> Path:
+    """Write the side-car of a picture, `name.jpg.xmp` beside `name.jpg`, as darktable and digiKam do.
+
+    Args:
+        picture: its path; the picture itself is neither read nor changed.
+        tags: its keywords.
+        overwrite: replace a side-car that is there, with all that other programs wrote into it.
+
+    Returns:
+        The path of the side-car.
+
+    Raises:
+        DataError: a side-car is there and is not to be replaced, or a tag cannot be carried.
+        StorageError: the file could not be written.
+    """
+    target = Path(f"{picture}.xmp")
+    text = xmp(tags)
+    if target.exists() and not overwrite:
+        raise DataError(f"{target} is there already and may hold what other programs wrote: move it, or overwrite it")
+    with atomic_file(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target
