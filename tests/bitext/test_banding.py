@@ -69,6 +69,26 @@ def test_a_band_around_the_best_path_finds_it_and_looks_at_little_else():
     assert band.width == 25 and sum(asked) < 0.6 * 300 * 330
 
 
+def test_the_whole_table_of_a_short_and_a_long_text_is_no_square():
+    costs, deletions = problem(2, 500, 9)
+    for n, m in ((2, 500), (500, 2)):
+        band = Band.whole(n, m)
+        assert (band.n + band.m + 1) * band.width < 4 * n * m
+    found = cheapest_steps(Band.around(2, 500, np.array([[1, 1]]), 4), STEPS, tile_of(costs), deletions=deletions)
+    path, cost = slow(costs, deletions)
+    assert found == (path, pytest.approx(cost))
+
+
+def test_beads_may_have_more_sizes_than_a_byte_counts():
+    steps = [(p, q) for p in range(1, 13) for q in range(1, 13)]
+    costs = np.full((12, 3, 12, 4), 9, np.float32)
+    costs[0, [0, 2], 0, [0, 3]] = 0.1
+    deletions = np.ones(3, np.float32), np.ones(4, np.float32)
+    found, cost = cheapest_steps(Band.whole(3, 4), steps, tile_of(costs), deletions=deletions)
+    assert (found[0], sorted(found[1:4]), found[4]) == ((1, 1), [(0, 1), (0, 1), (1, 0)], (1, 1))
+    assert cost == pytest.approx(3.2)
+
+
 def test_a_band_always_holds_a_path_to_the_end():
     costs, deletions = problem(60, 200, 7)
     steps, cost = cheapest_steps(

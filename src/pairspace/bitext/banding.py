@@ -6,7 +6,7 @@ A node (i, j) means that i sentences of the left text and j of the right are don
 
 Nodes with the same i + j lie on one anti-diagonal, and none of them depends on another: an anti-diagonal is one NumPy
 call, whatever its width. Only `width` nodes of each are looked at, so time and memory grow with the length of the texts
-and not with its square. A band as wide as the right text is the whole table, and the result is exact.
+and not with its square. A band as wide as the shorter text is the whole table, and the result is exact.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Band:
     @classmethod
     def whole(cls, n: int, m: int) -> Band:
         """Every node there is."""
-        return cls(n, m, np.zeros(n + m + 1, np.int64), m + 1)
+        return cls(n, m, np.maximum(np.arange(n + m + 1) - n, 0), min(n, m) + 1)
 
     @classmethod
     def around(cls, n: int, m: int, nodes: np.ndarray, half: int) -> Band:
@@ -51,7 +51,7 @@ class Band:
             nodes: (k, 2), growing; start and end are added.
             half: so many nodes either way.
         """
-        if 2 * half >= m:
+        if 2 * half >= min(n, m):
             return cls.whole(n, m)
         every = np.concatenate([[[0, 0]], np.minimum(nodes, [n, m]), [[n, m]]])
         centre = np.rint(np.interp(np.arange(n + m + 1), every.sum(1), every[:, 1])).astype(np.int64)
@@ -87,10 +87,10 @@ def cheapest_steps(
     margin = int(max(p.max(), q.max()))
     stride = width + 2 * margin
     total = np.full((rows + deepest, stride), np.inf)
-    came = np.zeros((rows, width), np.int8)
+    came = np.zeros((rows, width), np.min_scalar_type(len(every)))
     total[deepest, margin - int(band.first[0])] = 0.0
     flat, across = total.reshape(-1), np.arange(width)
-    height = rows if width > band.m and rows * width <= _CELLS else _ROWS
+    height = rows if width > min(band.n, band.m) and rows * width <= _CELLS else _ROWS
     for start in range(0, rows, height):
         diagonals = np.arange(start, min(start + height, rows))
         costs = _costs(band, every, tile, deletions, diagonals)
