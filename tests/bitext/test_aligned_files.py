@@ -75,9 +75,12 @@ def test_html_shows_every_bead_and_runs_nothing(tmp_path):
         "th",
         "td",
     }
-    assert "http" not in text and "src=" not in text and "@media print" in text
+    assert "http" not in text and "src=" not in text
+    for form in ("print", "(prefers-color-scheme: dark)", "(max-width: 40rem)"):
+        assert f"{form} {{" in text
     head, *rows = page.rows
     assert [cell[1] for cell in head[1]] == ["score", *titles]
+    assert [cell[0].get("dir") for cell in head[1]] == [None, "auto", "rtl"]
     assert [cell[1] for cell in rows[0][1]] == ["0.91", LEFT[0], f"{RIGHT[0]} {RIGHT[1]}"]
     assert rows[0][0] == {"style": "--hue: 109"} and rows[1][0] == {"style": "--hue: 120"}
     assert rows[0][1][0][0]["title"] == "1 | 1, 2" and rows[0][1][2][0] == {"lang": "ar", "dir": "rtl"}
