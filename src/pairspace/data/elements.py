@@ -7,9 +7,11 @@ come back with references resolved, CDATA opened, comments left out and line end
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 from xml.parsers import expat
 
 from pairspace.data.markup import local_name
@@ -50,7 +52,6 @@ class Node:
     close: int = 0
     end: int = 0
     children: list[Node] = field(default_factory=list)
-    _attributes: dict[str, str] | None = None
 
     @property
     def tag(self) -> bytes:
@@ -58,15 +59,15 @@ class Node:
         return self.raw[self.start : self.inner]
 
     @property
-    def attributes(self) -> dict[str, str]:
+    def attributes(self) -> Mapping[str, str]:
         """Its attributes by their full names."""
-        if self._attributes is None:
-            self._attributes = {name.decode(): _value(value[1:-1]) for name, value in _ATTRIBUTE.findall(self.tag)}
-        return self._attributes
+        return _attributes(self.tag)
 
     def all(self, *names: str) -> list[Node]:
         """Its children of these names, in order; names with another prefix than its own are others."""
-        if prefix := self.name[: len(self.name) - len(local_name(self.name))]:
+        if not self.children:
+            return []
+        if prefix := self.name[: self.name.rfind(":") + 1]:
             names = tuple(prefix + name for name in names)
         return [child for child in self.children if child.name in names]
 
@@ -199,9 +200,11 @@ def indentation(node: Node) -> bytes:
     return b"" if found is None else found[0]
 
 
-def _value(raw: bytes) -> str:
-    """An attribute's value: white space is blanks, references are resolved."""
-    return _resolved(_BLANK.sub(" ", raw.decode()))
+@lru_cache(1024)  # most tags of a file are alike
+def _attributes(tag: bytes) -> Mapping[str, str]:
+    """The attributes of a start tag; in their values white space is blanks, references are resolved."""
+    found = _ATTRIBUTE.findall(tag)
+    return MappingProxyType({name.decode(): _resolved(_BLANK.sub(" ", value[1:-1].decode())) for name, value in found})
 
 
 def _text(raw: bytes) -> str:
