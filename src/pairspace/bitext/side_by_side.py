@@ -1,8 +1,8 @@
 """Two aligned documents side by side: one HTML file that needs nothing else, to read, to search and to print.
 
 A bead is a row. Its bar is green where the two sides agree, yellow where they differ and red where they hardly have to
-do with each other; what has no counterpart stands on grey beside a dash. The score is also there in figures. On a narrow
-screen the two sides stand below each other; the page is dark where the reader's system is.
+do with each other; what has no counterpart stands on grey beside a dash. The score is also there in figures. On a
+narrow screen the two sides stand below each other; the page is dark where the reader's system is.
 """
 
 from __future__ import annotations
