@@ -24,6 +24,8 @@ from pairspace.encoders.small import SmallTransformerEncoder
 from pairspace.encoders.splade import SpladeEncoder
 from pairspace.encoders.static import StaticEncoder
 from pairspace.encoders.transformer import TransformerEncoder
+from pairspace.encoders.vision import VisionEncoder, has_text, has_vision, model_config
+from pairspace.encoders.vision_text import VisionTextEncoder, tower_layout
 from pairspace.errors import EncoderError
 
 __all__ = ["is_here", "is_hub_name", "load_encoder"]
@@ -49,6 +51,7 @@ def load_encoder(
     precision: str | None = None,
     trust_remote_code: bool = False,
     views: int | None = None,
+    modality: str | None = None,
 ) -> Encoder:
     """Make an encoder.
 
@@ -62,6 +65,7 @@ def load_encoder(
         trust_remote_code: run Python code that comes with the model; never done otherwise.
         views: of image encoders, how many augmented views training draws from beside each picture; see
             `augmentation.py`.
+        modality: of a model with two towers the one that is meant, "image" or "text"; others have but one.
 
     Raises:
         EncoderError: unknown name, incomplete folder, weights in a pickle, or options that do not fit.
@@ -81,13 +85,16 @@ def load_encoder(
         return GivenEncoder.restore(saved)
     if (family := saved.get("family")) in (StaticEncoder.family, SmallTransformerEncoder.family):
         return _restore(folder, family, saved, prompt=prompt, max_length=max_length, device=device)
-    kind = str(saved.get("family") or _model_type(folder))
-    if kind.startswith(EfficientNetEncoder.family):
+    pictures = _reads_pictures(name, folder, saved, modality)
+    if pictures:
         picture: dict[str, Any] = {"device": device, "precision": precision or saved.get("precision", "auto")}
         picture["views"] = saved.get("views", 0) if views is None else views
         _refuse_text_options(name, prompt, max_length)
-        return EfficientNetEncoder(saved.get("name", name), folder, **picture)
-    layout = read_layout(folder)
+        if pictures == EfficientNetEncoder.family:
+            return EfficientNetEncoder(saved.get("name", name), folder, **picture)
+        return VisionEncoder(saved.get("name", name), folder, trust_remote_code=trust_remote_code, **picture)
+    towers = has_text(model_config(folder))
+    layout = tower_layout(folder) if towers else read_layout(folder)
     name = saved.get("name", name)
     prompt = saved.get("prompt") if prompt is None else prompt
     max_length = saved.get("max_length") if max_length is None else max_length
@@ -95,8 +102,8 @@ def load_encoder(
     if splade or saved.get("family") == SpladeEncoder.family:
         own: dict[str, Any] = {"prompt": prompt, "max_length": max_length, "device": device}
         return SpladeEncoder(name, folder, layout, trust_remote_code=trust_remote_code, **own)
-    if layout.native and _is_plain_text_model(layout.transformer):
-        return TransformerEncoder(
+    if towers or (layout.native and _is_plain_text_model(layout.transformer)):
+        return (VisionTextEncoder if towers else TransformerEncoder)(
             name,
             folder,
             layout,
@@ -160,12 +167,29 @@ def _saved(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _model_type(folder: Path) -> str:
-    """What `config.json` says the model is; "" where that cannot be read."""
-    try:
-        return str(json.loads((folder / "config.json").read_text("utf-8")).get("model_type", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+def _reads_pictures(name: str, folder: Path, saved: dict[str, Any], modality: str | None) -> str:
+    """The family of image encoders that a folder is of; "" for encoders of texts.
+
+    Raises:
+        EncoderError: the folder has two towers and none was chosen, or not the one that was.
+    """
+    families = {"image": VisionEncoder.family, "text": VisionTextEncoder.family}
+    if modality is not None and modality not in families:
+        raise EncoderError(f"modality {modality!r}: choose image or text")
+    config, family = model_config(folder), saved.get("family")
+    if family == EfficientNetEncoder.family or str(config.get("model_type")).startswith(EfficientNetEncoder.family):
+        found = EfficientNetEncoder.family
+    elif has_text(config):
+        if modality is None and family not in families.values():
+            raise EncoderError(
+                f"{name} has a tower for pictures and one for texts: say which one with modality='image' or 'text', or "
+                "name the sides with theirs: Space.create({'image': 'image', 'caption': 'text'}, ...)"
+            )
+        chosen = family if modality is None else families[modality]
+        return VisionEncoder.family if chosen == VisionEncoder.family else ""
+    else:
+        found = VisionEncoder.family if has_vision(config) else ""
+    return found
 
 
 def _refuse_text_options(name: str, prompt: str | None, max_length: int | None) -> None:

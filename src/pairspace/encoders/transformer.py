@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class TransformerEncoder:
     """
 
     modality = "text"
+    family = "text"
     dtype = "float16"
     from_nothing, ready, sorts = False, True, True  # see protocol.Trainable
     learning_rate = 5e-5
@@ -83,6 +84,7 @@ class TransformerEncoder:
         self.precision = pick_precision(precision, self.device)
         self._asked, self._trust = precision, trust_remote_code
         config = load_part(layout.transformer, "AutoConfig", trust_remote_code)
+        config = getattr(config, "text_config", None) or config  # of a model with two towers
         self._hf_tokenizer = load_part(layout.transformer, "AutoTokenizer", trust_remote_code)
         self.max_length = model_length(max_length, layout, self._hf_tokenizer, config)
         self.tokens = Tokens(self._hf_tokenizer, max_length=self.max_length, prompt=self.prompt, lower=layout.lower)
@@ -222,7 +224,7 @@ class TransformerEncoder:
         Raises:
             StorageError: the folder cannot be written, or holds something else.
         """
-        own = {"family": "text", "name": self.name, "prompt": self.prompt, "max_length": self.max_length}
+        own = {"family": self.family, "name": self.name, "prompt": self.prompt, "max_length": self.max_length}
         own["precision"] = self._asked
         with atomic_folder(folder, True, marker=SAVED) as target:
             for path in self.layout.all_files(code=self._trust):
@@ -246,7 +248,7 @@ class TransformerEncoder:
             self._training = TrainableText(self.module, weights, skip=skip, blocks=blocks, lora=lora).to(self.device)
         return self._training
 
-    def after_training(self) -> TransformerEncoder:
+    def after_training(self) -> Self:
         """A new encoder with the weights as trained, in a folder of its own that goes when the encoder does.
 
         This one forgets them: it is again what its files say. Where nothing was made ready to train, it is this one.
@@ -260,7 +262,12 @@ class TransformerEncoder:
         self._training, self._engines = None, {}
         return trained
 
-    def elsewhere(self, name: str | None = None, module: TextModule | None = None) -> TransformerEncoder:
+    @staticmethod
+    def read_layout(folder: Path) -> Layout:
+        """What a copy of the folder says of itself."""
+        return read_layout(folder)
+
+    def elsewhere(self, name: str | None = None, module: TextModule | None = None) -> Self:
         """A copy in a temporary folder that goes when the copy does, with the weights of `module` if one is given."""
         home = tempfile.TemporaryDirectory(prefix="pairspace-encoder-")
         folder = Path(home.name) / "encoder"
@@ -269,7 +276,7 @@ class TransformerEncoder:
             self.layout.write_weights(module, folder)
         own: dict[str, Any] = {"prompt": self.prompt, "max_length": self.max_length, "device": str(self.device)}
         own |= {"precision": self._asked, "trust_remote_code": self._trust}
-        copy = TransformerEncoder(name or self.name, folder, read_layout(folder), **own)
+        copy = type(self)(name or self.name, folder, self.read_layout(folder), **own)
         copy.home = home
         return copy
 

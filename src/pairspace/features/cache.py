@@ -190,7 +190,9 @@ class FeatureCache:
         if found is None or not found.folder.is_dir():
             folder = home / name
             sweep(folder)
+            maps: dict[str, tuple[int, ...]] = getattr(encoder, "maps", {})
             width: Any = encoder.width if tokens else encoder.dimensions[layer]  # type: ignore[attr-defined]
+            width = maps[layer][-1] if tokens and maps else width
             limit = encoder.max_length
             found = Layer(folder, dimension=width, dtype=encoder.dtype, tokens=tokens, max_tokens=limit)
             self._open[home.name, name] = found
