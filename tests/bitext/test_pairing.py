@@ -8,7 +8,7 @@ from scipy import sparse
 
 from pairspace.bitext.mining import mine_vectors
 from pairspace.bitext.pairing import mine, pair_scores
-from pairspace.errors import PairspaceError
+from pairspace.errors import DataError, PairspaceError
 from pairspace.neighbours import normalise
 
 
@@ -83,4 +83,34 @@ def test_bad_input_is_refused(known):
         mine(space, german, english, right_side="fr")
     with pytest.raises(PairspaceError, match="nothing to mine"):
         mine(space, [], english)
+    for wrong in ([None, *german], [*german, 3], [*german, "\ud800"]):
+        with pytest.raises(DataError, match="left text"):
+            mine(space, wrong, english)
+        with pytest.raises(DataError, match="right text"):
+            pair_scores(space, [*english, "x"], wrong, left_side="en")
     assert [len(part) for part in pair_scores(space, [], [])] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"filters": ["length", "lenght"]}, "unknown filter 'lenght'"),
+        ({"score": "ratio"}, "score must be"),
+        ({"every": True}, "all candidates"),
+        ({"k": 0}, "k must be at least 1"),
+        ({"left_side": "en", "right_side": "en"}, "both sides are 'en'"),
+        ({"judged": (["a"], ["b"], [True])}, "no wrong pair"),
+        ({"judged": (["a"], ["b"], [])}, "two texts and a judgement"),
+    ],
+)
+def test_what_cannot_be_mined_is_refused_before_anything_is_encoded(known, monkeypatch, wrong, said):
+    space, german, english = known
+    monkeypatch.setattr(Known, "encode", None)
+    with pytest.raises(PairspaceError, match=said):
+        mine(space, german, english, **wrong)
+
+
+def test_more_neighbours_than_texts_take_no_room_and_find_the_same(known):
+    space, german, english = known
+    most, many = (mine(space, german, english, k=k) for k in (40, 10**12))
+    assert (most.left, most.right) == (many.left, many.right)

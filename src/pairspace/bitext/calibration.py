@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from pairspace.errors import PairspaceError
 
-__all__ = ["Calibration", "calibrate", "threshold_for"]
+__all__ = ["Calibration", "calibrate", "check_sample", "threshold_for"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,16 @@ def threshold_for(precision: float, scores: np.ndarray, right: np.ndarray) -> fl
     return float(scores[order][good[-1]])
 
 
+def check_sample(right: np.ndarray) -> None:
+    """Raise PairspaceError unless a sample, bool (n,), has right pairs and wrong ones."""
+    if not right.any() or right.all():
+        what = "no right pair" if not right.any() else "no wrong pair"
+        raise PairspaceError(f"the judged sample of {len(right)} pairs has {what}: both kinds are needed")
+
+
 def _checked(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, right = np.asarray(scores, float), np.asarray(right, bool)
     if scores.shape != right.shape or scores.ndim != 1:
         raise PairspaceError(f"each judged pair has a score and a judgement, got {scores.shape} and {right.shape}")
-    if not right.any() or right.all():
-        what = "no right pair" if not right.any() else "no wrong pair"
-        raise PairspaceError(f"the judged sample of {len(right)} pairs has {what}: both kinds are needed")
+    check_sample(right)
     return scores, right

@@ -22,7 +22,16 @@ import numpy as np
 
 from pairspace.errors import PairspaceError
 
-__all__ = ["FILTERS", "Filtered", "filter_pairs", "numbers_in", "placeholders_in", "script_of", "scripts_of_sides"]
+__all__ = [
+    "FILTERS",
+    "Filtered",
+    "check_filters",
+    "filter_pairs",
+    "numbers_in",
+    "placeholders_in",
+    "script_of",
+    "scripts_of_sides",
+]
 
 FILTERS = ("length", "numbers", "placeholders", "identical", "script")
 RATIO = 3.0  # times the usual ratio of lengths
@@ -63,9 +72,7 @@ def filter_pairs(
     Raises:
         PairspaceError: an unknown filter, or sides of unequal length.
     """
-    names = list(dict.fromkeys(filters))
-    if unknown := [name for name in names if name not in FILTERS]:
-        raise PairspaceError(f"unknown filter {unknown[0]!r}: choose out of {', '.join(FILTERS)}")
+    names = check_filters(filters)
     if len(left) != len(right):
         raise PairspaceError(f"pairs have two texts each, got {len(left)} left ones and {len(right)} right ones")
     kept = np.ones(len(left), bool)
@@ -76,6 +83,18 @@ def filter_pairs(
         kept[rows[bad]] = False
         removed[name] = int(bad.sum())
     return Filtered(kept, removed)
+
+
+def check_filters(filters: Iterable[str]) -> list[str]:
+    """The filters named, each once.
+
+    Raises:
+        PairspaceError: an unknown one.
+    """
+    names = list(dict.fromkeys(filters))
+    if unknown := [name for name in names if name not in FILTERS]:
+        raise PairspaceError(f"unknown filter {unknown[0]!r}: choose out of {', '.join(FILTERS)}")
+    return names
 
 
 def numbers_in(text: str) -> Counter[str]:

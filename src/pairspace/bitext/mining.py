@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
@@ -27,11 +28,12 @@ from pairspace.errors import PairspaceError
 from pairspace.neighbours import BothWays, Ranking, correct, neighbour_means, top_k
 from pairspace.progress import progress_bar
 
-__all__ = ["RETRIEVALS", "SCORES", "Candidates", "mine_vectors"]
+__all__ = ["RETRIEVALS", "SCORES", "Candidates", "check_choices", "mine_vectors"]
 
 RETRIEVALS = ("max", "fwd", "bwd", "intersect")
 SCORES = ("margin", "distance", "csls", "cosine")
 _EVERY = 60.0  # seconds between two kept states
+_ROWS = 8192  # read at once
 
 
 class Candidates(NamedTuple):
@@ -85,15 +87,10 @@ def mine_vectors(
         ShapeError: dimensions differ.
         FeatureError: NaN in the vectors.
     """
-    if score not in SCORES or retrieval not in RETRIEVALS:
-        raise PairspaceError(
-            f"score must be one of {', '.join(SCORES)} and retrieval one of {', '.join(RETRIEVALS)}, "
-            f"got {score!r} and {retrieval!r}"
-        )
-    if every and retrieval not in ("fwd", "bwd"):
-        raise PairspaceError("all candidates of a sentence are had with retrieval 'fwd' or 'bwd'")
+    check_choices(k=k, score=score, retrieval=retrieval, every=every)
     if not (x.shape[0] and y.shape[0]):
         return Candidates(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float32, np.float32)))
+    k = min(k, max(x.shape[0], y.shape[0]))
     there, back = _neighbours(x, y, k, None if state is None else Path(state), device, progress)
     means = neighbour_means(there), neighbour_means(back)
     forward, backward = _scored(there, means, score), _scored(back, means[::-1], score)
@@ -105,6 +102,19 @@ def mine_vectors(
     }[retrieval]()
     found = found.select(np.argsort(-found.score, kind="stable"))
     return found if threshold is None else found.select(found.score >= threshold)
+
+
+def check_choices(*, k: int, score: str, retrieval: str, every: bool) -> None:
+    """Raise PairspaceError unless `mine_vectors` can work with these settings."""
+    if score not in SCORES or retrieval not in RETRIEVALS:
+        raise PairspaceError(
+            f"score must be one of {', '.join(SCORES)} and retrieval one of {', '.join(RETRIEVALS)}, "
+            f"got {score!r} and {retrieval!r}"
+        )
+    if every and retrieval not in ("fwd", "bwd"):
+        raise PairspaceError("all candidates of a sentence are had with retrieval 'fwd' or 'bwd'")
+    if k < 1:
+        raise PairspaceError(f"k must be at least 1, got {k}")
 
 
 def _neighbours(
@@ -134,8 +144,8 @@ def _mark(x: Any, y: Any, k: int) -> str:
     """Short for: these vectors and this k."""
     digest = hashlib.blake2b(str((x.shape, y.shape, k)).encode(), digest_size=16)
     for side in (x, y):
-        some: Any = np.unique(np.linspace(0, len(side) - 1, 256).astype(np.int64)) if len(side) else []
-        digest.update(np.ascontiguousarray(side[some], np.float32).tobytes())
+        for start in range(0, len(side), _ROWS):  # all of it: one line mended is another pile
+            digest.update(np.ascontiguousarray(side[start : start + _ROWS], np.float32).tobytes())
     return digest.hexdigest()
 
 
@@ -146,7 +156,7 @@ def _take_up(work: BothWays, path: Path, mark: str) -> None:
         with np.load(path, allow_pickle=False) as kept:
             if str(kept["mark"]) == mark:
                 work.restore({name: kept[name] for name in ("done", "rows", "columns")})
-    except (OSError, ValueError, KeyError, EOFError):  # not one of ours, or of an older version: begin anew
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not one of ours, or of an older version: begin anew
         return
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from pairspace.bitext.calibration import Calibration, calibrate, threshold_for
-from pairspace.bitext.filters import FILTERS, filter_pairs
-from pairspace.bitext.mining import Candidates, mine_vectors
-from pairspace.errors import PairspaceError
+from pairspace.bitext.calibration import Calibration, calibrate, check_sample, threshold_for
+from pairspace.bitext.filters import FILTERS, check_filters, filter_pairs
+from pairspace.bitext.mining import Candidates, check_choices, mine_vectors
+from pairspace.errors import DataError, PairspaceError
 from pairspace.neighbours import correct, neighbour_means, normalise, top_k
 
 __all__ = ["Judged", "MinedPairs", "language_sides", "mine", "pair_scores"]
@@ -59,6 +59,8 @@ def language_sides(space: Any, left: str | None, right: str | None) -> tuple[str
     for side in (left, right):
         if side not in space.sides:
             raise PairspaceError(f"the space has no side {side!r}: it has {', '.join(space.sides)}")
+    if left == right:
+        raise PairspaceError(f"both sides are {left!r}: name two of {', '.join(space.sides)}")
     return left, right
 
 
@@ -101,11 +103,19 @@ def mine(
 
     Raises:
         PairspaceError: settings that do not go together, see also `mine_vectors` and `filter_pairs`.
+        DataError: something that is no text.
     """
     if precision is not None and (judged is None or threshold is not None):
         raise PairspaceError("precision chooses the threshold on a judged sample: give the sample, and no threshold")
+    how: dict[str, Any] = {"k": k, "score": score, "retrieval": retrieval, "every": every}
+    check_choices(**how)
+    filters = check_filters(filters)
+    if judged is not None:
+        if not len(judged[0]) == len(judged[1]) == len(judged[2]):
+            raise PairspaceError("each judged pair has two texts and a judgement")
+        check_sample(np.asarray(judged[2], bool))
     sides = language_sides(space, left_side, right_side)
-    piles = [pa.array(pile, pa.large_string()) for pile in (left, right)]
+    piles = [_pile(name, texts) for name, texts in (("left", left), ("right", right))]
     if not all(map(len, piles)):
         raise PairspaceError("there is nothing to mine: one of the piles has no texts")
     distinct = [pile.unique() for pile in piles]
@@ -116,7 +126,6 @@ def mine(
         calibration = calibrate(scores, np.asarray(judged[2], bool))
         if precision is not None:
             threshold = threshold_for(precision, scores, np.asarray(judged[2], bool))
-    how: dict[str, Any] = {"k": k, "score": score, "retrieval": retrieval, "every": every}
     found = mine_vectors(x, y, threshold=threshold, state=state, progress=progress, **how)
     texts = [
         texts.take(pa.array(rows)).to_pylist() for texts, rows in zip(distinct, (found.left, found.right), strict=True)
@@ -136,6 +145,16 @@ def mine(
     )
 
 
+def _pile(name: str, texts: Sequence[str]) -> pa.Array:
+    try:
+        pile = pa.array(texts, pa.large_string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
+        raise DataError(f"the {name} texts are not all texts: {error}") from error
+    if pile.null_count:
+        raise DataError(f"{name} text {pile.is_null().index(True).as_py() + 1}: None, and a text is needed")
+    return pile
+
+
 def _lines(piles: Sequence[pa.Array], distinct: Sequence[pa.Array], found: Candidates) -> np.ndarray:
     """Where the texts of the pairs stand first."""
     firsts = []
@@ -151,8 +170,6 @@ def _judged_scores(
     space: Any, judged: Judged, sides: tuple[str, str], piles: tuple[Any, Any], k: int, score: str, progress: Any
 ) -> np.ndarray:
     """Scores of judged pairs among the neighbours they would have in the piles."""
-    if not len(judged[0]) == len(judged[1]) == len(judged[2]):
-        raise PairspaceError("each judged pair has two texts and a judgement")
     a, b = (
         space.encode(list(texts), side=side, progress=progress) for texts, side in zip(judged[:2], sides, strict=True)
     )
@@ -204,7 +221,7 @@ def pair_scores(
     if not len(left):
         return tuple(np.empty(0, np.float32) for _ in range(3))  # type: ignore[return-value]
     sides = language_sides(space, left_side, right_side)
-    piles = [pa.array(pile, pa.large_string()).dictionary_encode() for pile in (left, right)]
+    piles = [_pile(name, texts).dictionary_encode() for name, texts in (("left", left), ("right", right))]
     x, y = (
         space.encode(pile.dictionary, side=side, progress=progress) for pile, side in zip(piles, sides, strict=True)
     )
