@@ -29,6 +29,11 @@ def test_a_sample_without_an_overlap_is_not_believed_too_much():
     assert np.isfinite(found.slope) and 0.6 < found.probability(np.array([1.3]))[0] < 0.99
 
 
+def test_equal_scores_say_nothing_of_others():
+    found = calibrate(np.ones(30), np.arange(30) < 10)
+    assert found.probability(np.array([0.5, 1.0, 1.5])) == pytest.approx([1 / 3] * 3, abs=0.02)
+
+
 def test_the_threshold_is_the_lowest_that_keeps_its_promise():
     scores = np.array([5.0, 4.0, 3.0, 3.0, 2.0, 1.0])
     right = np.array([True, True, True, False, True, False])

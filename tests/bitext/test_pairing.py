@@ -98,6 +98,7 @@ def test_bad_input_is_refused(known):
         ({"score": "ratio"}, "score must be"),
         ({"every": True}, "all candidates"),
         ({"k": 0}, "k must be at least 1"),
+        ({"threshold": float("nan")}, "not a number"),
         ({"left_side": "en", "right_side": "en"}, "both sides are 'en'"),
         ({"judged": (["a"], ["b"], [True])}, "no wrong pair"),
         ({"judged": (["a"], ["b"], [])}, "two texts and a judgement"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 
@@ -9,8 +10,10 @@ import pytest
 
 from pairspace.data import read_pairs
 from pairspace.errors import PairspaceError
+from pairspace.space import Space
 
 CPU = ("--device", "cpu")
+SIDES = ("--side", "title=q", "--side", "body=d")
 
 
 @pytest.fixture
@@ -79,6 +82,49 @@ def test_what_cannot_be_mined_is_refused_before_any_work(run, piles, untrained):
     (files / "empty.txt").write_text("\n \n", "utf-8")
     with pytest.raises(PairspaceError, match="holds no sentence"):
         run("mine", untrained, files / "empty.txt", files / "right.xx", *CPU, "-o", files / "found.tsv")
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(run, piles):
+    files, _ = piles  # the space is not even looked for
+    for verb in (("mine", "none", files / "left.en", files / "right.xx"), ("score", "none", files / "pairs.csv")):
+        with pytest.raises(PairspaceError, match="no such folder"):
+            run(*verb, "-o", files / "none" / "found.tsv")
+        (files / "folder.tsv").mkdir(exist_ok=True)
+        with pytest.raises(PairspaceError, match="is a folder"):
+            run(*verb, "-o", files / "folder.tsv")
+
+
+def test_tables_are_compressed_if_their_names_say_so(run, piles, untrained):
+    files, _ = piles
+    run("mine", untrained, files / "left.en", files / "right.xx", *CPU, "-o", files / "found.tsv.gz")
+    assert gzip.decompress((files / "found.tsv.gz").read_bytes()).count(b"\n") > 50
+    run("score", untrained, files / "pairs.csv", *SIDES, *CPU, "-o", files / "scores.tsv.gz")
+    assert gzip.decompress((files / "scores.tsv.gz").read_bytes()).count(b"\n") == 257
+
+
+def test_judged_pairs_from_any_system(run, piles, untrained):
+    files, right = piles
+    mined = ("mine", untrained, files / "left.en", files / "right.xx", *CPU, "-o", files / "found.tsv")
+    left = list(right)
+    lines = [f"{one}\t{right[other]}\t{int(one == other)}" for one in left[:9] for other in left[:9]]
+    (files / "judged.tsv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*lines, "", ""]).encode())
+    run(*mined, "--judged", files / "judged.tsv")
+    assert all(line.count("\t") == 5 for line in (files / "found.tsv").read_text("utf-8").splitlines())
+    (files / "judged.tsv").write_bytes(b"a\tb\t1\ncaf\xe9\tb\t0\n")
+    with pytest.raises(PairspaceError, match=r"judged\.tsv, line 2: not UTF-8"):
+        run(*mined, "--judged", files / "judged.tsv")
+
+
+def test_pairs_scored_are_of_two_sides(run, files, plain_folder):
+    sides = ("body", "title", "other")
+    space = Space.create(sides, encoder=str(plain_folder), projector="identity", device="cpu", cache=False)
+    space.save_pretrained(files / "three")
+    (files / "two.csv").write_text("title,body\nplay chess,chess game\nmusic,player\n", "utf-8")
+    scored = ("score", files / "three", files / "two.csv", *CPU, "-o", files / "scores.tsv")
+    assert "of 2 pairs" in run(*scored)
+    assert (files / "scores.tsv").read_text("utf-8").startswith("row\tmargin\tcosine\tdoubts\tbody\ttitle\n")
+    with pytest.raises(PairspaceError, match="two sides, and body, title, other are 3"):
+        run(*scored, "--side", "body", "--side", "title", "--side", "other")
 
 
 def test_doubtful_pairs_come_first(run, files, untrained):

@@ -12,8 +12,8 @@ from pathlib import Path
 from pairspace.bitext.alignment import Bead
 from pairspace.bitext.documents import joiner_of
 from pairspace.bitext.side_by_side import side_by_side
-from pairspace.data.files import atomic_file
-from pairspace.errors import DataError, ShapeError, StorageError
+from pairspace.data.files import atomic_file, check_place
+from pairspace.errors import DataError, ShapeError
 
 __all__ = ["check_alignment_path", "write_alignment"]
 
@@ -32,10 +32,7 @@ def check_alignment_path(path: Path | str) -> Path:
         raise DataError(
             f"{path}: an alignment is written as {', '.join(_SUFFIXES)}, not {path.suffix or 'without suffix'}"
         )
-    if not path.absolute().parent.is_dir():
-        raise StorageError(f"{path} could not be written: no such folder")
-    if path.is_dir():
-        raise StorageError(f"{path} is a folder, and a file is to be written there: choose another name")
+    check_place(path)
     return path
 
 

@@ -52,7 +52,7 @@ def calibrate(scores: np.ndarray, right: np.ndarray) -> Calibration:
         slope = expit(logits) - targets
         return float(value.sum()), np.array([slope @ z, slope.sum()])
 
-    a, b = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
+    a, b = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
     return Calibration(float(a / spread), float(b - a * middle / spread))
 
 

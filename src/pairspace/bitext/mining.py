@@ -87,7 +87,7 @@ def mine_vectors(
         ShapeError: dimensions differ.
         FeatureError: NaN in the vectors.
     """
-    check_choices(k=k, score=score, retrieval=retrieval, every=every)
+    check_choices(k=k, score=score, retrieval=retrieval, every=every, threshold=threshold)
     if not (x.shape[0] and y.shape[0]):
         return Candidates(*(np.empty(0, kind) for kind in (np.int64, np.int64, np.float32, np.float32)))
     k = min(k, max(x.shape[0], y.shape[0]))
@@ -104,7 +104,7 @@ def mine_vectors(
     return found if threshold is None else found.select(found.score >= threshold)
 
 
-def check_choices(*, k: int, score: str, retrieval: str, every: bool) -> None:
+def check_choices(*, k: int, score: str, retrieval: str, every: bool, threshold: float | None) -> None:
     """Raise PairspaceError unless `mine_vectors` can work with these settings."""
     if score not in SCORES or retrieval not in RETRIEVALS:
         raise PairspaceError(
@@ -115,6 +115,8 @@ def check_choices(*, k: int, score: str, retrieval: str, every: bool) -> None:
         raise PairspaceError("all candidates of a sentence are had with retrieval 'fwd' or 'bwd'")
     if k < 1:
         raise PairspaceError(f"k must be at least 1, got {k}")
+    if threshold is not None and np.isnan(threshold):
+        raise PairspaceError("the threshold is not a number")
 
 
 def _neighbours(

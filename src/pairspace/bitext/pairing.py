@@ -108,7 +108,7 @@ def mine(
     if precision is not None and (judged is None or threshold is not None):
         raise PairspaceError("precision chooses the threshold on a judged sample: give the sample, and no threshold")
     how: dict[str, Any] = {"k": k, "score": score, "retrieval": retrieval, "every": every}
-    check_choices(**how)
+    check_choices(**how, threshold=threshold)
     filters = check_filters(filters)
     if judged is not None:
         if not len(judged[0]) == len(judged[1]) == len(judged[2]):

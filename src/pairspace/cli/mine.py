@@ -66,11 +66,12 @@ def mine(
 ) -> None:
     """Find the translations among two piles of sentences. A run that was stopped goes on when it is started again."""
     from pairspace.bitext import mine as find
-    from pairspace.data.files import plain_suffix
+    from pairspace.data.files import check_place, plain_suffix
     from pairspace.space import Space
 
     if plain_suffix(output) not in (".tsv", ".tmx"):
         raise PairspaceError(f"{output}: pairs are written as .tsv or .tmx")
+    check_place(output)
     piles = [_sentences(path, skip_bad) for path in (left, right)]
     sample = None if judged is None else _judged(judged)
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
@@ -120,17 +121,14 @@ def _judged(path: Path) -> tuple[list[str], list[str], list[bool]]:
     Raises:
         PairspaceError: another line; names it.
     """
-    from pairspace.data.files import open_text
-
     left, right, right_ones = [], [], []
-    with open_text(path) as file:
-        for number, line in enumerate(file, 1):
-            parts = line.rstrip("\n").split("\t")
-            if len(parts) != 3 or parts[2] not in ("0", "1"):
-                raise PairspaceError(f"{path}, line {number}: two texts and then 1 or 0 are needed, with tabs between")
-            left.append(parts[0])
-            right.append(parts[1])
-            right_ones.append(parts[2] == "1")
+    for line, number in zip(*_sentences(path, False), strict=True):
+        parts = line.split("\t")
+        if len(parts) != 3 or parts[2] not in ("0", "1"):
+            raise PairspaceError(f"{path}, line {number}: two texts and then 1 or 0 are needed, with tabs between")
+        left.append(parts[0])
+        right.append(parts[1])
+        right_ones.append(parts[2] == "1")
     return left, right, right_ones
 
 
@@ -145,7 +143,7 @@ def _write(
     """Score, texts, and line numbers (and the probability) as TSV, in LASER's order; or a translation memory."""
     from pairspace.bitext import language_sides
     from pairspace.data import Unit, write_tmx
-    from pairspace.data.files import atomic_file, plain_suffix
+    from pairspace.data.files import atomic_file, create_binary, plain_suffix
 
     lines = [(numbers[0][i], numbers[1][j]) for i, j in found.lines.tolist()]
     chances = [None] * len(found) if found.probability is None else found.probability.tolist()
@@ -158,11 +156,11 @@ def _write(
         )
         write_tmx(output, units, source_language=sides[0], target_language=sides[1])
         return
-    with atomic_file(output) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_file(output) as temporary, create_binary(temporary, output) as file:
         for score, one, other, (i, j), chance in rows:
             texts = (" ".join(text.split("\t")) for text in (one, other))
             more = [] if chance is None else [f"{chance:.4f}"]
-            file.write("\t".join([f"{score:.4f}", *texts, str(i), str(j), *more]) + "\n")
+            file.write(("\t".join([f"{score:.4f}", *texts, str(i), str(j), *more]) + "\n").encode())
 
 
 def _chance(chance: float | None) -> dict[str, str]:

@@ -33,15 +33,18 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score the pairs of a memory among each other, and say which are doubtful, and why."""
-    from pairspace.bitext import score_pairs
-    from pairspace.data.files import plain_suffix
+    from pairspace.bitext import language_sides, score_pairs
+    from pairspace.data.files import check_place, plain_suffix
     from pairspace.space import Space
 
     if plain_suffix(output) != ".tsv":
         raise PairspaceError(f"{output}: scores are written as .tsv")
+    if side is not None and len(side) != 2:
+        raise PairspaceError(f"pairs have two sides, and {', '.join(side)} are {len(side)}: give --side twice")
+    check_place(output)
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
-    read = read_sides([pairs], side or loaded.sides, skip_bad=skip_bad)
-    left, right = read.sides[:2]
+    read = read_sides([pairs], side or language_sides(loaded, None, None), skip_bad=skip_bad)
+    left, right = read.sides
     texts = [read.items(one).to_pylist() for one in (left, right)]
     with stoppable():
         found = score_pairs(loaded, *texts, left_side=left, right_side=right, threshold=threshold)
@@ -57,13 +60,13 @@ def score(
 
 
 def _write(found: Scored, pairs: Pairs, texts: list[list[str]], output: Path) -> None:
-    from pairspace.data.files import atomic_file
+    from pairspace.data.files import atomic_file, create_binary
 
     rows = pairs.table["row"].to_pylist()
     order = sorted(range(len(rows)), key=lambda place: (-len(found.doubts[place]), float(found.score[place])))
-    with atomic_file(output) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("row\tmargin\tcosine\tdoubts\t" + "\t".join(pairs.sides[:2]) + "\n")
+    with atomic_file(output) as temporary, create_binary(temporary, output) as file:
+        file.write(("row\tmargin\tcosine\tdoubts\t" + "\t".join(pairs.sides) + "\n").encode())
         for place in order:
             said = [" ".join(side[place].split()) for side in texts]
             numbers = [str(rows[place] + 1), f"{found.score[place]:.4f}", f"{found.cosine[place]:.4f}"]
-            file.write("\t".join([*numbers, ",".join(found.doubts[place]), *said]) + "\n")
+            file.write(("\t".join([*numbers, ",".join(found.doubts[place]), *said]) + "\n").encode())

@@ -23,6 +23,7 @@ from pairspace.errors import DataError, StorageError
 __all__ = [
     "atomic_file",
     "atomic_folder",
+    "check_place",
     "create_binary",
     "default_cache_path",
     "open_arrow",
@@ -80,6 +81,18 @@ def create_binary(path: Path | str, name: Path | str) -> BinaryIO:
         return Path(path).open("wb")
     stream = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "gzip" if suffix == ".gz" else "zstd")
     return cast(BinaryIO, io.BufferedWriter(stream, _BUFFER))
+
+
+def check_place(path: Path | str) -> None:
+    """See that a file may be written there, before the work that makes it.
+
+    Raises:
+        StorageError: the folder is missing, or a folder stands in the place of the file.
+    """
+    if not Path(path).absolute().parent.is_dir():
+        raise StorageError(f"{path} could not be written: no such folder")
+    if Path(path).is_dir():
+        raise StorageError(f"{path} is a folder, and a file is to be written there: choose another name")
 
 
 def default_cache_path() -> Path:
