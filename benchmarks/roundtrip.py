@@ -1,30 +1,31 @@
 """Translators' files through a change and back: whether every unchanged unit is byte for byte as it was, and how fast.
 
-    PAIRSPACE_DATA=folder python benchmarks/roundtrip.py [--tools folder] [--megabytes 100] [--each 20]
+    PAIRSPACE_DATA=folder python -m benchmarks.roundtrip [--tools folder] [--node folder] [--megabytes 100] [--each 20]
 
-The files are Django's PO catalogues (`po/django_raw_po.tar.gz` in the data folder), and the TMX and XLIFF that another
-program makes of them: `po2tmx` and `po2xliff` of translate-toolkit, which must be installed somewhere (it is GPL, hence
-only called, never imported): on the PATH, or in the folder that `--tools` names. polib and lxml, where installed, read
-the results again as independent witnesses. The last lines are of one large memory, made for its size.
+The files are Django's PO catalogues (`po/django_raw_po.tar.gz` in the data folder), and the TMX, XLIFF 1.2 and 2.0 that
+other programs make of them (`other_programs.py`): translate-toolkit, on the PATH or in the folder that `--tools` names,
+and npm's xliff, installed in the folder that `--node` names. polib and lxml, where installed, read the results again as
+independent witnesses. From a memory of npm's 1.2, its 2.0 is filled after its translations were taken out: tags must go
+where they were. The first lines are of one large memory, made for its size.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
-import shutil
-import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.other_programs import made
 from pairspace.data import Change, read_units, update_units, write_tmx
 
 NEW = 'Neu: „%(name)s“ <b>&amp;</b> \\ "x"\n\nEnde\n'
-ENDS = {".po": b"\n\n", ".tmx": b"</tu>", ".xlf": b"</trans-unit>"}
+ENDS = {".po": (b"\n\n",), ".tmx": (b"</tu>",), ".xlf": (b"</trans-unit>", b"</segment>")}
+TARGET = re.compile(rb"<target>.*?</target>", re.DOTALL)
 
 
 def differing(old: bytes, new: bytes) -> tuple[bytes, bytes]:
@@ -54,7 +55,7 @@ def check(path: Path, each: int) -> tuple[int, int]:
     for unit in picked:
         update_units(path, output, {unit.key: Change(NEW)})
         before, after = differing(old, output.read_bytes())
-        assert ENDS[path.suffix] not in before, f"{path}: more than unit {unit.key!r} changed"
+        assert not any(end in before for end in ENDS[path.suffix]), f"{path}: more than unit {unit.key!r} changed"
         assert after, f"{path}: unit {unit.key!r} did not change"
     update_units(path, output, {unit.key: Change(NEW, review=False) for unit in picked})
     keys = {unit.key for unit in picked}
@@ -62,7 +63,11 @@ def check(path: Path, each: int) -> tuple[int, int]:
         assert now.target == (NEW if was.key in keys else was.target), f"{path}: {was.key!r}"
         assert (now.key, now.source, now.notes, now.context) == (was.key, was.source, was.notes, was.context)
     witness(output, len(picked))
-    return len(units), len(picked) + 1
+    again = {unit.key: Change(unit.target, False, unit.tags_target) for unit in units if unit.target}
+    update_units(path, output, again)
+    for was, now in zip(units, read_units(output), strict=True):
+        assert (now.target, now.tags_target) == (was.target, was.tags_target), f"{path}: {was.key!r}"
+    return len(units), len(picked) + 2
 
 
 def witness(path: Path, changed: int) -> None:
@@ -82,16 +87,21 @@ def witness(path: Path, changed: int) -> None:
     assert texts.count(NEW) == changed, f"{path}: {texts.count(NEW)} new texts for another reader, not {changed}"
 
 
-def made(catalogue: Path, language: str, tools: str | None) -> Iterator[Path]:
-    """TMX and XLIFF of a catalogue, by translate-toolkit."""
-    for suffix, program, options in ((".tmx", "po2tmx", ["-l", language]), (".xlf", "po2xliff", [])):
-        command = shutil.which(program, path=tools)
-        if command is None:
-            print(f"{program} is not there: no {suffix} made of {catalogue}")
-            continue
-        output = catalogue.with_suffix(suffix)
-        subprocess.run([command, "--progress=none", *options, str(catalogue), str(output)], check=True)
-        yield output
+def refilled(known: Path, path: Path) -> str:
+    """Fill a file again from a memory of another file of the same texts, and count what is as it was, tags included."""
+    from pairspace.bitext import TranslationMemory, pretranslate  # here, so that it is not in the peaks of `large`
+
+    before = {unit.key: (unit.target, unit.tags_target) for unit in read_units(path) if unit.target}
+    empty, output = path.with_stem("empty"), path.with_stem("filled")
+    empty.write_bytes(TARGET.sub(b"<target/>", path.read_bytes()))
+    with TranslationMemory.build(path.with_name("memory"), known, overwrite=True) as memory:
+        found = pretranslate(memory, empty, output, minimum=1.0, progress=False)
+    after = {unit.key: (unit.target, unit.tags_target) for unit in read_units(output) if unit.target}
+    same, tagged = sum(before[key] == one for key, one in after.items()), sum(bool(tags) for _, tags in after.values())
+    return (
+        f"{len(after)} of {len(before)} filled again, {same} as they were, {tagged} with tags; "
+        f"{found.tagged} left for their tags"
+    )
 
 
 def large(folder: Path, megabytes: int) -> None:
@@ -125,23 +135,29 @@ def large(folder: Path, megabytes: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tools", default=None, help="folder of po2tmx and po2xliff")
+    parser.add_argument("--tools", default=None, help="folder of translate-toolkit's programs")
+    parser.add_argument("--node", type=Path, default=None, help="folder with npm's xliff")
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--each", type=int, default=20, help="changes a file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        large(folder, arguments.megabytes)
         with tarfile.open(Path(os.environ["PAIRSPACE_DATA"]) / "po" / "django_raw_po.tar.gz") as archive:
             archive.extractall(folder, filter="data")
         for catalogue in sorted(folder.rglob("*.po")):
             language = catalogue.parent.parent.name
-            for path in (catalogue, *made(catalogue, language, arguments.tools)):
+            files = {
+                path.name: path for path in (catalogue, *made(catalogue, language, arguments.tools, arguments.node))
+            }
+            for path in files.values():
                 start = time.perf_counter()
                 units, changes = check(path, arguments.each)
                 taken = time.perf_counter() - start
                 name = str(path.relative_to(folder))
-                print(f"{name:45} {units:5} units, {changes:3} changes, all else equal  {taken:5.1f} s")
-        large(folder, arguments.megabytes)
+                print(f"{name:55} {units:5} units, {changes:3} changes, all else equal  {taken:5.1f} s", flush=True)
+            if "npm-1.2.xlf" in files:
+                print(refilled(files["npm-1.2.xlf"], files["npm-2.0.xlf"]), flush=True)
 
 
 if __name__ == "__main__":
