@@ -52,6 +52,26 @@ def test_numbers_and_placeholders_are_read_in_any_form():
     assert not placeholders_in("100% sure, a < b, R&D")
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("%dx%d, %ds", {"%d": 3}),
+        ("%(width)dpx, % d", {"%(width)d": 1, "%d": 1}),
+        ("%2$.1f of %1$-5s", {"%2$.1f": 1, "%1$-5s": 1}),
+        ("{0,number} {day, date, short}", {"{0,number}": 1, "{day,date,short}": 1}),
+        ("dal 10% e il 20 % a scelta", {}),
+        ("20% d'augmentation, 50%discount, 30 % d'intérêts", {}),
+    ],
+)
+def test_placeholders_before_letters_and_percentages_before_words(text, found):
+    assert placeholders_in(text) == found
+
+
+def test_a_year_is_not_run_together_with_the_number_behind_it():
+    assert numbers_in("In 2019 200 people") == numbers_in("200 Leute im Jahr 2019")
+    assert numbers_in("12 345 678,5 or 1.2345") == {"123456785": 1, "12345": 1}
+
+
 def test_bad_input_is_refused():
     with pytest.raises(PairspaceError, match="unknown filter 'size'"):
         filter_pairs(["a"], ["b"], ["size"])

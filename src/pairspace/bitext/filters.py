@@ -38,11 +38,17 @@ RATIO = 3.0  # times the usual ratio of lengths
 _SLACK = 15  # characters that do not count: short texts differ by more
 _LETTERS = 3  # fewer letters say nothing about the script
 _SAMPLE = 2000
-_NUMBER = re.compile(r"\d+(?:[.,\u00a0\u202f' ]\d{3})*(?:[.,]\d+)?")
+_NUMBER = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f' ]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
+_WIDTH = r"\d*(?:\.\d+)?(?:hh|h|ll|l|L|z|j|t)?"
+_KIND = "[diouxXeEfFgGcrsa]"
 _PLACEHOLDER = re.compile(
-    r"%(?:\(\w+\))?[-+#0 ]*\d*(?:\.\d+)?(?:hh|h|ll|l|L|z|j|t)?[diouxXeEfFgGcrsa](?![A-Za-z])"  # %s, %(name)d, %5.2f
-    r"|%\d+\$[a-z@]|%\d+(?!\d*%)\b|%@"  # %1$s, Qt's %1, Cocoa's %@
+    rf"%\(\w+\)[-+#0 ]*{_WIDTH}{_KIND}"  # %(name)s
+    rf"|%[-+#0]*{_WIDTH}{_KIND}(?![A-Za-z])"  # %s, %5.2f
+    rf"|(?<!\d)%[-+#0]*{_WIDTH}[ds]"  # %dx%d, %ds; not 50%discount
+    rf"|(?<!\d)(?<!\d\s)% [-+#0]*{_WIDTH}{_KIND}(?![A-Za-z])"  # % d; not 10% e 20%, 5 % d'interessi
+    rf"|%\d+\$[-+#0 ]*{_WIDTH}[A-Za-z@]|%\d+(?!\d*%)\b|%@"  # %1$s, %2$.1f, Qt's %1, Cocoa's %@
     r"|\{\{?\s*[\w.!:|-]*\s*\}?\}"  # {}, {0}, {name}, {{ name }}
+    r"|\{\s*\w+\s*,\s*\w+(?:\s*,[^{}]*)?\}"  # {0,number}, {day, date, short}
     r"|\$\{\w+\}|\$[A-Z_]{2,}\b"  # ${name}, $HOME
     r"|</?[A-Za-z][^<>]*>"  # <b>, </a>
     r"|&[A-Za-z]+;|&#x?[0-9A-Fa-f]+;"  # &amp;
