@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from pairspace.data import Pairs
 from pairspace.errors import DataError, PairspaceError
@@ -73,9 +74,20 @@ def test_mining_finds_whole_pairs_and_leaves_halves_alone():
         mining_f1(x, x, codes, noise=1.0, rng=rng)
 
 
+def test_words_that_no_two_texts_share_find_nothing():
+    x, y = (sparse.csr_array(np.eye(4, 8, shift, dtype=np.float32)) for shift in (0, 4))
+    found = mining_f1(x, y, (np.arange(4), np.arange(4)), noise=0, rng=np.random.default_rng(0))
+    assert (found.f1, found.precision, found.recall, found.threshold) == (0, 0, 0, 0)
+
+
 def test_bad_input_is_refused(known):
     space, pairs, *_ = known
     with pytest.raises(DataError, match="no side 'fr'"):
         evaluate_bitext(space, pairs, right="fr")
     with pytest.raises(PairspaceError, match="csls"):
         evaluate_bitext(space, pairs, similarities=("cosine", "dot"))
+    for share in (-0.5, 1.0, float("nan")):
+        with pytest.raises(PairspaceError, match="noise is a share"):
+            evaluate_bitext(space, pairs, noise=(0.5, share))
+    with pytest.raises(DataError, match="both sides are 'en'"):
+        evaluate_bitext(space, pairs, left="en", right="en")

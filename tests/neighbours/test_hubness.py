@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from pairspace.errors import PairspaceError
+from pairspace.errors import PairspaceError, ShapeError
 from pairspace.neighbours import CORRECTIONS, Hubs, corrected_top_k, find_hubs, normalise
 
 
@@ -63,3 +63,23 @@ def test_hubs_found_elsewhere_can_be_used_for_one_query(sides):
 def test_an_unknown_correction_is_refused():
     with pytest.raises(PairspaceError, match="csls, margin"):
         find_hubs(np.eye(2), np.eye(2), kind="qb")
+
+
+def test_hubs_of_any_precision_are_the_same_and_those_of_other_sets_are_refused(sides):
+    x, y, form = sides
+    hubs = find_hubs(form(x), form(y))
+    wide = Hubs(hubs.left.astype(np.float64), hubs.right.tolist())
+    given = [corrected_top_k(form(x), form(y), 5, hubs=one) for one in (hubs, wide)]
+    np.testing.assert_array_equal(given[0].scores, given[1].scores)
+    np.testing.assert_array_equal(given[0].indices, given[1].indices)
+    for wrong in (Hubs(hubs.left[1:], hubs.right), Hubs(hubs.left, hubs.right[:-1])):
+        with pytest.raises(ShapeError, match="is needed"):
+            corrected_top_k(form(x), form(y), 5, hubs=wrong)
+
+
+@pytest.mark.parametrize("kind", CORRECTIONS)
+def test_sides_that_do_not_fit_are_refused(kind):
+    with pytest.raises(ShapeError, match="of one space"):
+        find_hubs(np.eye(3), np.eye(4), kind=kind)
+    with pytest.raises(PairspaceError, match="both be dense or both be CSR"):
+        find_hubs(np.eye(3), sparse.csr_array(np.eye(3)), kind=kind)

@@ -175,11 +175,13 @@ def evaluate_bitext(
 
     Raises:
         DataError: no pairs, or a side that they or the space do not have.
-        PairspaceError: an unknown similarity.
+        PairspaceError: an unknown similarity, or a share that is none.
     """
     for one in similarities:
         if one != "cosine" and one not in CORRECTIONS:
             raise PairspaceError(f"similarity must be cosine or one of {', '.join(CORRECTIONS)}, got {one!r}")
+    if wrong := [share for share in noise if not 0 <= share < 1]:
+        raise PairspaceError(f"noise is a share of the pairs, from 0 to below 1, got {wrong[0]:g}")
     how: dict[str, Any] = {"left": left, "right": right, "similarities": similarities, "noise": noise}
     how |= {"resamples": resamples, "seed": seed, "progress": progress}
     reports = [_measure(space, one, **how) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
@@ -208,6 +210,8 @@ def _measure(
             raise DataError(
                 f"no side {side!r}: the pairs have {', '.join(pairs.sides)}, the space {', '.join(space.sides)}"
             )
+    if left == right:
+        raise DataError(f"both sides are {left!r}: name two of {', '.join(pairs.sides)}")
     if not len(pairs):
         raise DataError(f"no pairs to evaluate in {pairs.source}")
     vectors, codes = {}, {}
@@ -305,6 +309,8 @@ def mining_f1(
     width = y.shape[0]
     wanted = np.unique(left[gold] * width + right[gold])
     right_ones = np.isin(keep_x[mutual] * width + keep_y[best[mutual]], wanted)
+    if not mutual.any():  # weights of terms of which no two texts share one
+        return Mined(name, noise, 0.0, 0.0, 0.0, 0.0)
     scores = there.scores[mutual, 0]
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(right_ones[order])

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from pairspace.errors import PairspaceError
+from pairspace.errors import PairspaceError, ShapeError
 from pairspace.neighbours.both_ways import BothWays
-from pairspace.neighbours.similarity import normalise
+from pairspace.neighbours.similarity import check_shapes, normalise
 from pairspace.neighbours.topk import Ranking, dense_rows, top_k
 
 __all__ = [
@@ -70,10 +70,13 @@ def find_hubs(
         device: where dense products are taken.
 
     Raises:
-        PairspaceError: an unknown kind.
+        PairspaceError: an unknown kind, or only one side is CSR.
         ShapeError: dimensions differ.
     """
     check_correction(kind)
+    check_shapes(x, y, ("the left", "the right"))
+    if sparse.issparse(x) != sparse.issparse(y):
+        raise PairspaceError("the two sides must both be dense or both be CSR matrices")
     if kind == "softmax":
         return Hubs(np.zeros(x.shape[0], np.float32), _log_sums(x, y, beta))
     return Hubs(*(neighbour_means(one) for one in _rankings(x, y, nearest, device)))
@@ -147,11 +150,14 @@ def corrected_top_k(
 
     Raises:
         PairspaceError: an unknown kind.
-        ShapeError: dimensions differ.
+        ShapeError: dimensions differ, or `hubs` are of other sets.
     """
     check_correction(kind)
     hubs = find_hubs(queries, documents, kind=kind, device=device) if hubs is None else hubs
-    left, right = (torch.from_numpy(one) for one in hubs)
+    left, right = (torch.from_numpy(np.asarray(one, np.float32)) for one in hubs)
+    for name, own, wanted in (("queries", left, queries.shape[0]), ("documents", right, documents.shape[0])):
+        if own.shape != (wanted,):
+            raise ShapeError(f"hubs of {wanted} {name} have the shape {tuple(own.shape)}, and ({wanted},) is needed")
 
     def adjust(scores: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
         here = scores.device
