@@ -19,6 +19,7 @@ __all__ = [
     "Device",
     "Json",
     "NoCache",
+    "Root",
     "Sides",
     "SkipBad",
     "TrustCode",
@@ -36,6 +37,7 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Do not keep or reuse 
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used, and count them.")]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
 TrustCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run a model's own Python code.")]
+Root = Annotated[Path | None, typer.Option(help="Folder that paths of pictures start from; by default where you are.")]
 Sides = Annotated[
     list[str] | None,
     typer.Option(

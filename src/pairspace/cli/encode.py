@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, SkipBad, TrustCode, print_json
+from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
 from pairspace.cli.items import read_items, stoppable
 
 __all__ = ["encode"]
@@ -15,10 +15,13 @@ __all__ = ["encode"]
 
 def encode(
     space: Annotated[str, typer.Argument(help="Folder of a space.")],
-    items: Annotated[Path, typer.Argument(help="File of items; a text file holds one a line.")],
+    items: Annotated[
+        Path, typer.Argument(help="File of items; a text file holds one a line; a folder or tar archive of pictures.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .npy, a row an item.")],
     side: Annotated[str | None, typer.Option(help="The side the items belong to; by default the query side.")] = None,
     column: Annotated[str | None, typer.Option(help="The items' column; by default the side's name or 'text'.")] = None,
+    root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
@@ -33,7 +36,8 @@ def encode(
 
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     side = side or loaded.query_side
-    read = read_items(items, side, column=column, skip_bad=skip_bad)
+    pictures = loaded.part(side).encoder.modality == "image"
+    read = read_items(items, side, column=column, skip_bad=skip_bad, pictures=pictures, root=root)
     with stoppable():
         vectors = loaded.encode(read.items, side=side)
         with atomic_file(output) as temporary, temporary.open("wb") as file:

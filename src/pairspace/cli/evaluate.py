@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, TrustCode, read_sets
+from pairspace.cli.common import Device, Json, NoCache, Root, Sides, SkipBad, TrustCode, read_sets
+from pairspace.cli.pictures import with_pictures
 from pairspace.errors import PairspaceError
 
 __all__ = ["evaluate"]
@@ -37,6 +38,7 @@ def evaluate(
     runs: Annotated[Path | None, typer.Option(help="Folder to write TREC runs and qrels to.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write the report to, as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
@@ -64,7 +66,8 @@ def evaluate(
     report: Report | BitextReport
     if pairs is not None:
         query_side = loaded.query_side if len(loaded.sides) > 2 else None
-        sets = read_sets(pairs, side, pivot=pivot, query_side=query_side, id=id, skip_bad=skip_bad)
+        sets = read_sets(pairs, side, pivot=pivot, query_side=query_side, id=id, skip_bad=skip_bad, root=root)
+        sets = with_pictures(loaded, sets, skip_bad=skip_bad)
         report = evaluate_bitext(loaded, sets, seed=seed) if bitext else measure(loaded, sets, **settings)
     else:
         if beir is not None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, SkipBad, TrustCode, print_json
-from pairspace.cli.items import read_items, stoppable
+from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
+from pairspace.cli.items import picture_payload, read_items, stoppable
 from pairspace.errors import PairspaceError
 
 __all__ = ["index"]
@@ -17,7 +17,12 @@ __all__ = ["index"]
 
 def index(
     space: Annotated[str, typer.Argument(help="Folder of a space.")],
-    items: Annotated[Path, typer.Argument(help="File of items: CSV, TSV, JSONL, Parquet, text, or a datasets folder.")],
+    items: Annotated[
+        Path,
+        typer.Argument(
+            help="File of items: CSV, TSV, JSONL, Parquet, text, or a datasets folder; a folder of pictures."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the index; one that exists is added to.")],
     side: Annotated[
         str | None, typer.Option(help="The side the items belong to; by default the document side.")
@@ -25,7 +30,12 @@ def index(
     column: Annotated[str | None, typer.Option(help="The items' column; by default the side's name or 'text'.")] = None,
     id: Annotated[str | None, typer.Option(help="The ids' column; by default the row's number.")] = None,
     payload: Annotated[list[str] | None, typer.Option(help="A column to keep with each item. Repeatable.")] = None,
-    text: Annotated[bool, typer.Option(help="Also index the words, for BM25 and hybrid search.")] = True,
+    text: Annotated[
+        bool | None, typer.Option(help="Also index the words, for BM25 and hybrid search. (yes, where there are any)")
+    ] = None,
+    thumbnails: Annotated[
+        int | None, typer.Option(help="Keep small copies of pictures, at most so many pixels a side, such as 96.")
+    ] = None,
     passages: Annotated[bool, typer.Option("--passages", help="Cut long documents; the best passage counts.")] = False,
     mass: Annotated[float, typer.Option(help="Of sparse vectors, keep this share of the weight.")] = 1.0,
     terms: Annotated[int | None, typer.Option(help="Of sparse vectors, keep at most so many terms.")] = None,
@@ -37,6 +47,7 @@ def index(
         str | None, typer.Option(help="The queries' column; by default the asking side's name or 'text'.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index at the output.")] = False,
+    root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
@@ -50,11 +61,17 @@ def index(
 
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache, trust_remote_code=trust_remote_code)
     side = side or loaded.document_side
-    read = read_items(items, side, column=column, id=id, payload=payload, skip_bad=skip_bad)
+    pictures = loaded.part(side).encoder.modality == "image"
+    if thumbnails is not None and not pictures:
+        raise PairspaceError(f"--thumbnails are of pictures, and side '{side}' holds none")
+    kept: dict[str, Any] = {"column": column, "id": id, "payload": payload, "skip_bad": skip_bad}
+    read = read_items(items, side, **kept, pictures=pictures, root=root)
     queries = None
     if reference is not None:
         asking = asking_side(loaded, side)
-        queries = read_items(reference, asking, column=reference_column, skip_bad=skip_bad).items
+        shown = loaded.part(asking).encoder.modality == "image"
+        own: dict[str, Any] = {"skip_bad": skip_bad, "pictures": shown, "root": root}
+        queries = read_items(reference, asking, column=reference_column, **own).items
     began = time.perf_counter()
     if (output / "manifest.json").exists() and not overwrite:
         opened = Index.open(output, loaded)
@@ -80,9 +97,10 @@ def index(
             "reference": queries,
             "overwrite": overwrite,
         }
-        opened = Index.create(output, loaded, side=side, text=text, **how)
+        opened = Index.create(output, loaded, side=side, text=not pictures if text is None else text, **how)
     with opened, stoppable():
-        added = opened.add(read.ids, read.items, payload=read.payload)
+        stored = picture_payload(read, thumbnails) if pictures else read.payload
+        added = opened.add(read.ids, read.items, payload=stored)
         opened.optimise()
         result: dict[str, Any] = {"added": added, "skipped": read.skipped, "items": len(opened), "output": str(output)}
     result["seconds"] = round(time.perf_counter() - began, 1)

@@ -8,18 +8,18 @@ stays row for row with its text file); a missing one is not.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Items", "read_items", "stoppable"]
+__all__ = ["Items", "picture_payload", "read_items", "stoppable"]
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,22 @@ def read_items(
     id: str | None = None,
     payload: Sequence[str] | None = None,
     skip_bad: bool = False,
+    pictures: bool = False,
+    root: Path | None = None,
 ) -> Items:
     """Read the items of a side.
 
     Args:
         path: any file that `read_table` reads.
-        side: names the column where `column` does not; after it "text", after it the only column there is.
+        side: names the column where `column` does not; after it "text" (of pictures "image"), after it the only column
+            there is.
         column: of the items.
-        id: column of the ids; without it an item's id is its row's number in the file.
+        id: column of the ids; without it an item's id is its row's number in the file; of a folder or archive of
+            pictures, its path or key within.
         payload: columns to keep with each item.
         skip_bad: leave out rows without an item or id and those that cannot be read, instead of stopping.
+        pictures: the items are pictures: with `skip_bad` each is decoded to see whether it can be.
+        root: folder that paths of pictures start from.
 
     Raises:
         DataError: a column is missing, a row is bad, no row is left, or an id comes twice (both lines are named).
@@ -72,7 +78,9 @@ def read_items(
 
     source = open_source(path, skip_bad=skip_bad)
     table, names = source.table, source.table.column_names
-    usual = [name for name in (side, "text") if name in names] or (names if len(names) == 1 else [])
+    usual = [name for name in (side, "image" if pictures else "text") if name in names]
+    usual = usual or (names if len(names) == 1 else [])
+    id = id or (_own_id(path) if pictures else None)
     column = column or next(iter(usual), None)
     if column is None:
         raise DataError(f"{path}: name the items' --column; there are {', '.join(names)}")
@@ -80,6 +88,8 @@ def read_items(
         if name is not None and name not in names:
             raise missing_column(path, name, names)
     checks = [(pc.is_null(table[column]), f"the item (column {column!r}) is missing")]
+    if pictures:
+        table, checks = _with_pictures(table, column, f"{path}: column {column!r}", root, skip_bad)
     if id is not None:
         keys = text_column(table[id], f"{path}: column {id!r} (id)")
         empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(keys), ""), True)
@@ -102,6 +112,51 @@ def read_items(
         refuse_repeats(source, keys, rows)
         ids = keys.to_pylist()
     return Items(table[column], ids, table.select(list(payload)) if payload else None, skipped)
+
+
+def picture_payload(read: Items, thumbnails: int | None) -> Sequence[Mapping[str, Any]]:
+    """What is stored with pictures: the columns asked for, their paths, and small copies where wished.
+
+    Args:
+        read: the pictures.
+        thumbnails: most pixels a side; None for no copies.
+    """
+    from pairspace.data.pictures import thumbnail
+
+    rows: list[dict[str, Any]] = [{} for _ in read.ids] if read.payload is None else read.payload.to_pylist()
+    for number, row in enumerate(rows):
+        item = read.items[number].as_py()
+        if isinstance(item, str):
+            row.setdefault("path", item)
+        if thumbnails is not None:
+            row["thumbnail"] = thumbnail(item, thumbnails)
+    return rows
+
+
+def _own_id(path: Path) -> str | None:
+    """The column that names the pictures of a folder or an archive."""
+    return "id" if path.is_dir() and not (path / "state.json").is_file() else "key" if path.suffix == ".tar" else None
+
+
+def _with_pictures(
+    table: pa.Table, column: str, what: str, root: Path | None, skip_bad: bool
+) -> tuple[pa.Table, list[tuple[pa.ChunkedArray, str]]]:
+    """The table with whole paths, or bytes, and masks of rows that cannot be used, each with the reason."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from pairspace.data.picture_paths import bad_pictures, missing_pictures, whole_paths
+    from pairspace.data.rows import items_of
+
+    items = whole_paths(items_of(table[column], what), root)
+    table = table.set_column(table.schema.get_field_index(column), column, items)
+    found = bad_pictures(items) if skip_bad else missing_pictures(items)
+    reason = next(iter(found.values()), "")
+    bad = np.zeros(len(items), bool)
+    bad[list(found)] = True
+    gone = (pc.is_null(items), f"the picture (column {column!r}) is missing")
+    return table, [gone, (pa.chunked_array([pa.array(bad)]), reason)]
 
 
 @contextmanager

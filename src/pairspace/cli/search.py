@@ -17,7 +17,13 @@ __all__ = ["search"]
 
 def search(
     index: Annotated[Path, typer.Argument(help="Folder of an index.")],
-    query: Annotated[list[str], typer.Argument(help="What to look for; several are searched at once.")],
+    query: Annotated[
+        list[str] | None, typer.Argument(help="What to look for; several are searched at once.", show_default=False)
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="A picture to look for, alone or together with one query of words.")
+    ] = None,
+    weight: Annotated[float, typer.Option(help="How much the picture counts beside words, 0 to 1.")] = 0.5,
     k: Annotated[int, typer.Option("-k", help="Hits a query.")] = 10,
     mode: Annotated[
         str | None,
@@ -37,24 +43,30 @@ def search(
 ) -> None:
     """Search an index."""
     from pairspace.index import Index
+    from pairspace.index.asking import ask
     from pairspace.space import Space
 
     loaded = Space.from_pretrained(space, device=device) if space is not None else None
     with Index.open(index, loaded) as opened:
-        found = opened.search(list(query), k=k, mode=mode, similarity=similarity, filter=_filters(filter))
+        words = list(query or [])
+        asked = (
+            {"query": words} if words and image is None and mode == "bm25" else ask(opened, words, image, weight=weight)
+        )
+        found = opened.search(**asked, k=k, mode=mode, similarity=similarity, filter=_filters(filter))
+    names = words if image is None else [" + ".join([str(image), *words])]
     if as_json:
         print_json(
             [
                 {"query": one, "hits": [{"id": h.id, "score": h.score, "payload": h.payload} for h in hits]}
-                for one, hits in zip(query, found, strict=True)
+                for one, hits in zip(names, found, strict=True)
             ]
         )
         return
-    for one, hits in zip(query, found, strict=True):
-        if len(query) > 1:
+    for one, hits in zip(names, found, strict=True):
+        if len(names) > 1:
             print(f"\n{one}")
         for rank, hit in enumerate(hits, 1):
-            text = str(hit.payload.get("text", "")).replace("\n", " ")
+            text = str(hit.payload.get("text", hit.payload.get("path", ""))).replace("\n", " ")
             print(f"{rank:>3}  {hit.score:.3f}  {hit.id}  {textwrap.shorten(text, 80, placeholder=' ...')}")
 
 

@@ -14,6 +14,7 @@ from pairspace.cli.common import (
     Device,
     Json,
     NoCache,
+    Root,
     Sides,
     SkipBad,
     TrustCode,
@@ -23,6 +24,7 @@ from pairspace.cli.common import (
     read_sets,
     sizes,
 )
+from pairspace.cli.pictures import what_sides_hold, with_pictures
 from pairspace.cli.training import check_output, open_log, print_summary, summarise
 from pairspace.errors import PairspaceError
 
@@ -78,6 +80,7 @@ _FIXED = (
     "lexicon",
     "head",
     "no_echo",
+    "views",
 )
 
 
@@ -153,6 +156,10 @@ def train(
     shared_projector: Annotated[
         bool, typer.Option("--shared-projector", help="One projector for both sides.", rich_help_panel=SPACE)
     ] = False,
+    views: Annotated[
+        int | None,
+        typer.Option(help="Augmented views of each picture, one drawn a step.", rich_help_panel=SPACE),
+    ] = None,
     lexicon: Annotated[
         str | None,
         typer.Option(help="Word list, a term a line, or 'pieces'. (default: the texts' words)", rich_help_panel=WORDS),
@@ -273,6 +280,7 @@ def train(
     score_scale: Annotated[
         float | None, typer.Option(help="What scores are divided by in margin-mse.", rich_help_panel=OBJECTIVE)
     ] = None,
+    root: Root = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a space at the output.")] = False,
     track: Annotated[str | None, typer.Option(help="Log to tensorboard or wandb as well.")] = None,
@@ -305,7 +313,7 @@ def train(
         space = Space.from_pretrained(start_from, **use)
         space.name, query_side = output.name, space.query_side
     how: dict[str, Any] = {"group": group, "id": id, "skip_bad": skip_bad, "negatives": negatives, "score": score}
-    how["query_side"] = query_side
+    how |= {"query_side": query_side, "root": root}
     files = ([pairs] if pairs else []) + [[one] for one in data_set or []]
     sets = [one for paths in files for one in read_sets(paths, side, pivot=pivot, **how)]
     if not sets:
@@ -317,7 +325,7 @@ def train(
             for name in ("encoder", "projector", "layers", "prompt")
         }
         space = Space.create(
-            sides,
+            what_sides_hold(sides, sets),
             **(per_side | {"encoder": per_side["encoder"] or "minilm"}),
             max_length=max_length,
             precision=precision,
@@ -329,10 +337,12 @@ def train(
             echo=False if no_echo else None,
             query_side=query_side,
             name=output.name,
+            views=views,
             language=None if language == "none" else language,
             **use,
         )
     began = time.perf_counter()
+    sets = with_pictures(space, sets, skip_bad=skip_bad)
     log, close = open_log(track if processes.first else None, output, settings, resume=resume)
     try:
         history = space.fit(

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pairspace.data.source import Source, missing_column, tidy_types
 from pairspace.errors import DataError
 
-__all__ = ["find_member", "read_member", "read_tar", "tar_columns"]
+__all__ = ["find_member", "has_member", "read_member", "read_tar", "tar_columns"]
 
 _COLUMNS = {"txt": "text", "caption": "text"}
 _PICTURES = frozenset(["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "avif", "jp2"])
@@ -37,6 +37,11 @@ def find_member(path: str | Path) -> tuple[Path, str] | None:
         if parent.suffix.lower() == ".tar" and parent.is_file():
             return parent, Path(text).relative_to(parent).as_posix()
     return None
+
+
+def has_member(archive: Path, name: str) -> bool:
+    """Whether the archive has this file."""
+    return name in _places(archive)
 
 
 def read_member(archive: Path, name: str) -> bytes:

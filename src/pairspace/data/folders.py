@@ -45,13 +45,14 @@ def read_folder(path: Path, columns: Sequence[str] | None, *, skip_bad: bool) ->
         if name not in there:
             raise missing_column(path, name, there)
     wanted = there if columns is None else list(columns)
-    values = {
-        "image": lambda: [str(path / name) for name in names],
-        "id": lambda: names,
-        "folder": lambda: [name.rpartition("/")[0] for name in names],
-        "text": lambda: [_caption((path / name).with_suffix(".txt"), skip_bad) for name in names],
+    values: dict[str, list[str | None]] = {
+        "image": [str(path / name) for name in names],
+        "id": [*names],
+        "folder": [name.rpartition("/")[0] for name in names],
     }
-    table = pa.table({name: pa.array(values[name](), pa.large_string()) for name in wanted})
+    if "text" in wanted:
+        values["text"] = [_caption((path / name).with_suffix(".txt"), skip_bad) for name in names]
+    table = pa.table({name: pa.array(values[name], pa.large_string()) for name in wanted})
     return Source(path, table, len(names))
 
 

@@ -8,6 +8,7 @@ Ghostscript for EPS), and none with more pixels than `MAX_PIXELS` is decoded.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import io
@@ -22,7 +23,16 @@ from pairspace.errors import DataError, PairspaceError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "PICTURE_SUFFIXES", "is_picture", "need_pillow", "open_picture", "picture_key", "read_bytes"]
+__all__ = [
+    "MAX_PIXELS",
+    "PICTURE_SUFFIXES",
+    "is_picture",
+    "need_pillow",
+    "open_picture",
+    "picture_key",
+    "read_bytes",
+    "thumbnail",
+]
 
 MAX_PIXELS = 89_478_485  # Pillow's own measure: 256 MiB of RGB
 PICTURE_SUFFIXES = frozenset(
@@ -90,6 +100,19 @@ def picture_key(item: Any) -> bytes:
         return hashlib.blake2b(item, digest_size=16).digest()
     image = open_picture(item)
     return hashlib.blake2b(f"RGB {image.size}".encode() + image.tobytes(), digest_size=16).digest()
+
+
+def thumbnail(item: Any, side: int = 96) -> str:
+    """A small copy, no side longer than `side`, as a data URL that a page or a JSON file can hold: a JPEG in base64.
+
+    Args:
+        item: as in `open_picture`, which says what is raised.
+        side: pixels.
+    """
+    image, stream = open_picture(item), io.BytesIO()
+    image.thumbnail((side, side), need_pillow().Resampling.BICUBIC)
+    image.save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def open_picture(item: Any, *, name: str = "", max_pixels: int = MAX_PIXELS) -> Image:

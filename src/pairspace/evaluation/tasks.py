@@ -135,6 +135,7 @@ def _pair_items(space: Any, pairs: Pairs, side: str) -> Items:
     first = np.unique(codes, return_index=True)[1]
     items = space.part(side).items(pairs, side).take(pa.array(first))
     readable = pa.types.is_string(distinct.type) or pa.types.is_large_string(distinct.type)
+    readable = readable and space.part(side).encoder.modality != "image"  # paths are no texts
     name = "-".join(side.split())
     ids = tuple(f"{name}-{number}" for number in range(len(distinct)))
     return Items(side, ids, items, pa.chunked_array([distinct]) if readable else None)

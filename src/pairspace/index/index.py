@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from pairspace.data.files import atomic_folder
 from pairspace.errors import IndexingError
+from pairspace.index.asking import words_or_pictures
 from pairspace.index.edge import EdgeEngine, lock_file
 from pairspace.index.engine import Engine, Field, Found, Point
 from pairspace.index.filters import parse_filter
@@ -119,6 +120,7 @@ class Index:
         spaces = named_spaces(space)
         if not spaces and not text:
             raise IndexingError("an index needs a space, or text=True for an index of words alone")
+        pictures = words_or_pictures(spaces, [_known_side(one, side) for one in spaces.values()], text)
         if engine not in _ENGINES:
             raise IndexingError(f"engine must be one of {', '.join(_ENGINES)}, got {engine!r}")
         if engine == "seismic" and not any(is_sparse(one) for one in spaces.values()):
@@ -126,7 +128,7 @@ class Index:
         manifest = Manifest(
             {name: Manifest.note(one, _known_side(one, side), path) for name, one in spaces.items()},
             passages=passages,
-            store_text=store_text,
+            store_text=store_text and not pictures,
             pruning=checked_pruning(mass, terms),
             engine=engine,
         )
@@ -302,6 +304,10 @@ class Index:
             found = corrected(candidates, k, names[0], similarity, lambda: self._engine.count(conditions))
         hits = [[Hit(id, f.score, rest) for f in one for id, rest in [open_payload(f.payload)]] for one in found]
         return hits[0] if single else hits
+
+    def space(self, name: str) -> SpaceLike:
+        """The space of a vector name; loaded from where it was saved if need be."""
+        return self._vectors.space(name)
 
     def get(self, ids: Any) -> Any:
         """What is stored with an id: its payload, or None where the id is not there. For several ids a list."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pairspace.data.pictures import is_picture
 from pairspace.errors import IndexingError, ShapeError
 from pairspace.index.engine import Engine, Sparse
 from pairspace.index.lexical import SAMPLE, Lexical, sparse_rows
@@ -362,13 +363,17 @@ def plain_rows(matrix: Any) -> sparse.csr_array:
     return found
 
 
+def _is_one_picture(query: Any) -> bool:
+    return is_picture(query) and (not isinstance(query, np.ndarray) or query.dtype.kind in "ub")
+
+
 def as_queries(query: Any) -> tuple[bool, Any]:
     """Whether the query is a single one, and the queries: a float array or CSR (n, dimension), or a list of items.
 
     Raises:
         IndexingError: neither.
     """
-    if isinstance(query, str | int | np.integer):
+    if isinstance(query, str | bytes | Path | int | np.integer) or _is_one_picture(query):
         return True, [query]
     if sparse.issparse(query):
         if not np.isfinite(query.data).all():

@@ -32,6 +32,7 @@ __all__ = ["Plan", "build_sides", "from_nothing", "model_of", "own_encoder", "st
 
 
 SPARSE = ("lexical", "terms")  # kinds of projectors
+_PICTURES = ("image", "picture", "photo", "photograph", "icon", "drawing")  # sides that are called so hold pictures
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Plan:
     echo: bool | None = None
     device: str | None = None
     trust_remote_code: bool = False
+    modality: Any = None
+    views: int | None = None
 
 
 def per_side(sides: Sequence[str], value: Any, what: str) -> dict[str, Any]:
@@ -153,6 +156,11 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
     names = per_side(sides, plan.encoder, "encoder")
     prompts = per_side(sides, plan.prompt, "prompt")
     lengths = per_side(sides, plan.max_length, "max_length")
+    kinds = modalities(sides, plan.modality)
+    if not isinstance(plan.prompt, Mapping):  # what is said of all sides is said of texts
+        prompts = {side: None if kinds[side] == "image" else prompts[side] for side in sides}
+    if not isinstance(plan.max_length, Mapping):
+        lengths = {side: None if kinds[side] == "image" else lengths[side] for side in sides}
     precision = plan.precision or ("fp32" if identity else None)  # the yardstick equals what other tools compute
     if plan.shared_encoder and len({(str(names[s]), prompts[s], lengths[s]) for s in sides}) > 1:
         raise SpaceError("a shared encoder is one for all sides: give one name, one prompt and one max_length")
@@ -167,7 +175,8 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
         for name in parts:
             settings: dict[str, Any] = {"prompt": prompts[side], "max_length": lengths[side], "device": plan.device}
             settings |= {"precision": precision, "trust_remote_code": plan.trust_remote_code}
-            key = (name, prompts[side], lengths[side])
+            settings |= {"modality": kinds[side], "views": plan.views}
+            key = (name, prompts[side], lengths[side], kinds[side])
             encoder: Any = name if not isinstance(name, str) else loaded.get(key) or load_encoder(name, **settings)
             if not isinstance(name, str) and _new(name) and found.keys() - {side}:
                 encoder = copy.deepcopy(name)  # each side begins its own
@@ -183,6 +192,27 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
             raise SpaceError(
                 f"{names[side]}: encoders that are joined read the same items, but these read different ones"
             )
+        reads = found[side][0].modality
+        if isinstance(plan.modality, Mapping) and reads in ("image", "text") and reads != kinds[side]:
+            raise SpaceError(f"side '{side}' holds {kinds[side]}s, but {found[side][0].name} reads {reads}s")
+    return found
+
+
+def modalities(sides: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What each side holds, "image" or "text": as given, else as its name says.
+
+    Args:
+        sides: their names.
+        given: side -> "image" or "text".
+
+    Raises:
+        SpaceError: a modality that is neither, or of a side that is not there.
+    """
+    if given is None:
+        return {side: "image" if side.lower().rstrip("s") in _PICTURES else "text" for side in sides}
+    found = {side: str(kind) for side, kind in per_side(sides, given, "modality").items()}
+    if wrong := [kind for kind in found.values() if kind not in ("image", "text")]:
+        raise SpaceError(f"modality {wrong[0]!r}: a side holds image or text")
     return found
 
 
@@ -228,8 +258,8 @@ def own_encoder(encoder: Any, side: str) -> Trainable:
     """
     if not isinstance(encoder, Trainable):
         raise SpaceError(
-            f"the encoder of side '{side}', {encoder.name}, cannot be trained: features that were made elsewhere, and "
-            "models that sentence-transformers itself runs, have no weights here"
+            f"the encoder of side '{side}', {encoder.name}, cannot be trained: encoders of pictures, features that "
+            "were made elsewhere, and models that sentence-transformers itself runs stay as they are"
         )
     if encoder.from_nothing:
         return copy.deepcopy(encoder)

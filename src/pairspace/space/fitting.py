@@ -25,6 +25,7 @@ from pairspace.objectives import Objective, Temperature
 from pairspace.projectors import LexicalProjector
 from pairspace.space.aligning import align_sides
 from pairspace.space.building import from_nothing
+from pairspace.space.pictures import located
 from pairspace.space.preparing import (
     begin_encoders,
     choose_trained,
@@ -79,7 +80,10 @@ def fit(
     after_epoch: Callable[[History], None] | None,
 ) -> History:
     """Train a space; see `Space.fit`."""
-    parts = [pairs] if isinstance(pairs, Pairs) else list(pairs)
+    parts = [located(space, one) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
+    if validation is not None and not isinstance(validation, float | int):
+        own_pairs = [validation] if isinstance(validation, Pairs) else validation
+        validation = [located(space, one) for one in own_pairs]
     sides = dict.fromkeys(side for _, *two in pairings(space, parts) for side in two)
     branches = [branch for side in sides for branch in space.part(side).branches]
     before = [(branch, branch.encoder, branch.trains) for branch in branches]
@@ -256,13 +260,14 @@ class Fitting:
 
     def towers(self, data: PairData, *, live: bool) -> tuple[Tower, Tower]:
         """Towers over the distinct items on either end; with `live`, encoders that train are run, not read."""
-        ends = [[self._tower(side, items, live) for side, items in end.items()] for end in data.items]
+        views = data is self.data  # what watches training sees the items as they are
+        ends = [[self._tower(side, items, live, views) for side, items in end.items()] for end in data.items]
         query, document = (made[0] if len(made) == 1 else RoutedTower(made) for made in ends)
         return query, document
 
-    def _tower(self, side: str, items: Any, live: bool) -> Tower:
+    def _tower(self, side: str, items: Any, live: bool, views: bool) -> Tower:
         part, device = self.space.part(side), self.space.device
-        branches = [self._branch(branch, side, items, live) for branch in part.branches]
+        branches = [self._branch(branch, items, live, views) for branch in part.branches]
         return Tower(branches, words=own_words(part, items, self.options, device), device=device)
 
     def _truncated(self, towers: Sequence[Tower]) -> dict[str, float]:
@@ -272,10 +277,13 @@ class Fitting:
             side: round(one.truncated, 4) for end, tower in ends for side, one in zip(end, tower.parts, strict=True)
         }
 
-    def _branch(self, branch: Branch, side: str, items: Any, live: bool) -> FrozenBranch | LiveBranch:
+    def _branch(self, branch: Branch, items: Any, live: bool, views: bool) -> FrozenBranch | LiveBranch:
         space, options = self.space, self.options
         if not (live and branch.trains):
-            return FrozenBranch(self._features(branch, items), branch.projector, device=space.device)
+            count = getattr(branch.encoder, "views", 0) if views else 0
+            others = [replace(branch, encoder=branch.encoder.view(number)) for number in range(1, count + 1)]
+            drawn = [self._features(one, items) for one in others]
+            return FrozenBranch(self._features(branch, items), branch.projector, views=drawn, device=space.device)
         module = branch.encoder.training_module(blocks=options.train_blocks, lora=options.lora)
         return LiveBranch(
             branch.encoder,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pairspace.data import Pairs
+from pairspace.data.pictures import is_picture
 from pairspace.encoders import Encoder
 from pairspace.encoders.device import pick_device
 from pairspace.encoders.lexicon import Lexicon
@@ -81,7 +82,7 @@ class Space(Worded):
     @classmethod
     def create(
         cls,
-        sides: Sequence[str] = ("query", "document"),
+        sides: Sequence[str] | Mapping[str, str] = ("query", "document"),
         *,
         encoder: str | Encoder | Mapping[str, str | Encoder] = "minilm",
         projector: str | Mapping[str, str] | None = None,
@@ -101,11 +102,13 @@ class Space(Worded):
         device: str | None = None,
         cache: FeatureCache | bool = True,
         trust_remote_code: bool = False,
+        views: int | None = None,
     ) -> Space:
         """A new, untrained space.
 
         Args:
-            sides: two or more names.
+            sides: two or more names; or each with what it holds, {"photo": "image", "caption": "text"}, which decides
+                between the two towers of a model such as CLIP. Sides called image, picture or photo hold pictures.
             encoder: a name, folder, hub name, file of features, or encoder; one for all sides or one a side. "static"
                 and "transformer" start from nothing ("transformer:384" with its width); "minilm+static" joins two.
             projector: "linear", "residual", "identity" or "lexical" (to words); one for all sides or one a side. By
@@ -130,6 +133,7 @@ class Space(Worded):
             device: "cuda", "mps" or "cpu"; by default the best there is.
             cache: True for the default feature cache, False for none, or one of your own.
             trust_remote_code: run a model's own Python code; only for models you trust.
+            views: augmented views of each picture, of which training draws one a step.
 
         Raises:
             EncoderError: an encoder is unknown or unsafe to load.
@@ -141,6 +145,7 @@ class Space(Worded):
         how: dict[str, Any] = {"projector": projector, "layers": layers, "prompt": prompt, "max_length": max_length}
         how |= {"precision": precision, "dimension": dimension, "shared_projector": shared_projector}
         how |= {"head": head, "echo": echo, "device": device, "trust_remote_code": trust_remote_code}
+        how |= {"modality": sides if isinstance(sides, Mapping) else None, "views": views}
         parts = build_sides(names, Plan(encoder, shared_encoder=shared_encoder, **how))
         own: dict[str, Any] = {"query_side": query_side, "name": name, "language": language, "device": device}
         kept = FeatureCache() if cache is True else cache or None
@@ -376,11 +381,11 @@ class Space(Worded):
         self.started = True
 
     def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> Any:
-        if isinstance(items, str | bytes):
+        if isinstance(items, str | bytes | Path) or (self.part(side).encoder.modality == "image" and is_picture(items)):
             found = self._encode([items], side, cache=False, progress=progress, start=start)
             return found if self.sparse else found.reshape(-1)
         part = self._ready(side, start)
-        if isinstance(items, np.ndarray) and items.dtype.kind == "f":
+        if isinstance(items, np.ndarray) and items.dtype.kind == "f" and items.ndim < 4:
             return project(part, part.given_features(items), self.device, start=start)
         features = self.features(items, side, start=start, cache=cache, progress=progress)
         return project(part, features, self.device, start=start)

@@ -45,7 +45,7 @@ CONFIG = "config.json"
 LEXICON = "lexicon"
 WEIGHTS = "projectors.safetensors"
 FORMAT, OLDEST = 4, 4  # written, and still read
-_ORIGIN = ("name_or_path", "prompt", "max_length", "precision")
+_ORIGIN = ("name_or_path", "prompt", "max_length", "precision", "modality")
 
 
 def save_space(space: Space, path: Path, *, portable: bool = False) -> None:

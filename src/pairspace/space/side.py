@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from pairspace.data import Pairs
+from pairspace.data.picture_paths import locate
 from pairspace.encoders import Encoder
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import FeatureError, SpaceError
@@ -177,8 +178,11 @@ class Side:
 
         Raises:
             SpaceError: there are no ids, or the features in row order are of another file.
+            DataError: a picture's file is missing.
         """
         modality = self.encoder.modality
+        if modality == "image":
+            return locate(pairs, [side]).items(side)
         if modality not in ("row", "id"):
             return pairs.items(side)
         if modality not in pairs.table.column_names:

@@ -54,7 +54,8 @@ def set_weights(space: Space, held_out: Pairs, watched: Validation) -> list[str]
         notes.append(
             f"with own words beside the terms R@1 is {watched.score_of(*both).recall:.3f} on the held-out pairs"
         )
-    if not all(pa.types.is_large_string(one.type) for one in items):
+    texts_only = all(space.part(side).encoder.modality != "image" for side in sides)  # paths are no texts
+    if not texts_only or not all(pa.types.is_large_string(one.type) for one in items):
         space.fusion_weight = None
         return notes
     texts = [one.to_pylist() for one in items]

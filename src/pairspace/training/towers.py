@@ -102,17 +102,27 @@ class FrozenBranch:
     Args:
         features: of the side's distinct items.
         projector: the module that is trained; may be shared with another branch.
+        views: features of other views of the same items; while the projector trains, each item is drawn from these and
+            its own features anew in every step.
         device: where to compute.
     """
 
     encoder_module, encoder_rate = None, 0.0
 
-    def __init__(self, features: FeatureRows, projector: nn.Module, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        features: FeatureRows,
+        projector: nn.Module,
+        *,
+        views: Sequence[FeatureRows] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.rows_of, self.projector, self.device = features, projector.to(device), torch.device(device)
         self.truncated = features.truncated
-        self._held: Tensor | None = None
-        if len(features) * features.dimension * 4 <= IN_MEMORY:
-            self._held = torch.from_numpy(features.rows()).to(self.device)
+        self._all = [features, *views]
+        self._held: list[Tensor] = []
+        if len(features) * features.dimension * 4 * len(self._all) <= IN_MEMORY:
+            self._held = [torch.from_numpy(one.rows()).to(self.device) for one in self._all]
 
     def __len__(self) -> int:
         return len(self.rows_of)
@@ -123,9 +133,19 @@ class FrozenBranch:
 
     def features(self, rows: np.ndarray) -> Tensor:
         """See Branch."""
-        if self._held is not None:
-            return self._held.index_select(0, torch.from_numpy(rows).to(self.device))
-        return torch.from_numpy(self.rows_of.rows(rows)).to(self.device)
+        if len(self._all) == 1 or not self.projector.training:
+            return self._of_view(0, rows)
+        drawn = torch.randint(len(self._all), (len(rows),))  # torch's own numbers: a resumed run draws the same
+        out = torch.empty(len(rows), self.rows_of.dimension, device=self.device)
+        for view in range(len(self._all)):
+            chosen = torch.nonzero(drawn == view).ravel()
+            out[chosen.to(self.device)] = self._of_view(view, rows[chosen.numpy()])
+        return out
+
+    def _of_view(self, view: int, rows: np.ndarray) -> Tensor:
+        if self._held:
+            return self._held[view].index_select(0, torch.from_numpy(rows).to(self.device))
+        return torch.from_numpy(self._all[view].rows(rows)).to(self.device)
 
 
 class LiveBranch:
