@@ -140,3 +140,8 @@ def test_items_of_one_side_hold_data_sets_together_without_groups(write):
     other = read_pairings(write("en,de\nd,5\nc,6\nb,7\na,8\n", "other.csv"), {"en": "en", "de": "de"})
     _, (first, second) = split_together([*one, *other], test=2, seed=0)
     assert first.items("en").to_pylist() == second.items("en").to_pylist() and len(first) == 1
+
+
+def test_nothing_cannot_be_split():
+    with pytest.raises(DataError, match="no data sets"):
+        split_together([], test=0.5)

@@ -54,6 +54,18 @@ def test_languages_that_were_never_paired_meet_over_the_pivot(trained):
     assert accuracy(space, "it", "de") > 0.75
 
 
+def test_a_language_with_too_few_pairs_to_hold_any_out_is_trained_all_the_same():
+    some = sentences(63, 3)
+    sets = [translated("en", "it", some[:60]), translated("en", "de", some[60:])]
+    space = static()
+    history = space.fit(sets, **(HOW | {"epochs": 1}))
+    assert [key for key in history.records[0] if key.startswith("validation_R@1 ")] == ["validation_R@1 en-it"]
+    assert len(space.encode(["sunde"], side="de")) == 1
+    held = translated("en", "de", sentences(5, 4))
+    history = static().fit(sets, **(HOW | {"epochs": 1, "validation": held}))
+    assert [key for key in history.records[0] if key.startswith("validation_R@1 ")] == ["validation_R@1 en-de"]
+
+
 def test_each_two_sides_are_watched_by_themselves(trained):
     space, history = trained
     last = history.records[-1]

@@ -212,8 +212,10 @@ def split_together(sets: Sequence[Pairs], *, test: float | int, seed: int = 0) -
         The first and the second part of each data set, which may be empty.
 
     Raises:
-        DataError: one of the parts would be empty altogether.
+        DataError: no data sets, or one of the parts would be empty altogether.
     """
+    if not sets:
+        raise DataError("no data sets to split")
     rows, count = _of_source(sets), sum(map(len, sets))
     if all("group" in pairs.table.column_names for pairs in sets):
         groups = group_codes(pa.chunked_array([chunk for pairs in sets for chunk in pairs.table["group"].chunks]))

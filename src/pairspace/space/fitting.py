@@ -143,7 +143,8 @@ class Fitting:
         self.progress = progress if processes.first else False
         self.after_epoch = after_epoch
         self.sides = data.sides
-        self.held = [read_data(space, [one], negatives=False) for one in pairings(space, held_out)] if held_out else []
+        apart = pairings(space, held_out, held=True) if held_out else []
+        self.held = [read_data(space, [one], negatives=False) for one in apart]
         self.truncated: dict[str, float] = {}
 
     def check(self, taught: bool) -> None:

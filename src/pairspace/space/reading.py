@@ -110,11 +110,16 @@ class PairData:
         return ends[0], ends[1]
 
 
-def pairings(space: Space, parts: Sequence[Pairs]) -> list[Pairing]:
+def pairings(space: Space, parts: Sequence[Pairs], *, held: bool = False) -> list[Pairing]:
     """The data sets as pairs of two sides of a space.
 
     A space of two sides searches with its query side. In one of more, pairs of several of its sides are as many data
     sets as there are sides beside the one that is searched with: the space's if they have it, else their own.
+
+    Args:
+        space: whose sides are meant.
+        parts: the data sets.
+        held: they are held out, and need not have all sides.
 
     Raises:
         SpaceError: pairs without two sides of the space, sides of an untrained space without pairs, or more than two
@@ -138,7 +143,7 @@ def pairings(space: Space, parts: Sequence[Pairs]) -> list[Pairing]:
             )
         query = next((side for side in (space.query_side, pairs.query_side) if side in own), own[0])
         found += [Pairing(pairs, query, other) for other in own if other != query]
-    if not space.trained and (alone := set(space.sides) - {side for _, *two in found for side in two}):
+    if not (held or space.trained) and (alone := set(space.sides) - {side for _, *two in found for side in two}):
         raise SpaceError(f"no pairs have the side {', '.join(sorted(alone))}, which the space is to be trained for")
     return found
 
