@@ -12,6 +12,7 @@ import typer
 from pairspace.cli.align import align
 from pairspace.cli.cache import cache_app
 from pairspace.cli.compare import compare
+from pairspace.cli.compare_encoders import compare_encoders
 from pairspace.cli.demo import demo
 from pairspace.cli.encode import encode
 from pairspace.cli.evaluate import evaluate
@@ -43,6 +44,7 @@ for verb in (
     sweep,
     evaluate,
     compare,
+    compare_encoders,
     join,
     mine_negatives,
     mine,

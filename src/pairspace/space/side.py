@@ -24,7 +24,17 @@ from pairspace.features.features import unit_rows
 from pairspace.neighbours import normalise
 from pairspace.projectors import Echo, Projector, join_vectors, to_csr
 
-__all__ = ["AnyFeatures", "Branch", "Side", "WithWords", "fingerprint", "is_sparse", "project", "with_own_words"]
+__all__ = [
+    "AnyFeatures",
+    "Branch",
+    "Side",
+    "WithWords",
+    "fingerprint",
+    "is_sparse",
+    "project",
+    "wanted_items",
+    "with_own_words",
+]
 
 CHUNK = 8192  # rows projected at once
 CELLS = 1 << 25  # weights of terms held at once as a dense array: 128 MiB
@@ -174,28 +184,8 @@ class Side:
         return all(branch.origin is branch.encoder for branch in self.branches)
 
     def items(self, pairs: Pairs, side: str) -> pa.ChunkedArray:
-        """What the encoders want of these pairs: the side's items, or the rows or ids that features are filed under.
-
-        Raises:
-            SpaceError: there are no ids, or the features in row order are of another file.
-            DataError: a picture's file is missing.
-        """
-        modality = self.encoder.modality
-        if modality == "image":
-            return locate(pairs, [side]).items(side)
-        if modality not in ("row", "id"):
-            return pairs.items(side)
-        if modality not in pairs.table.column_names:
-            raise SpaceError(
-                f"the features of side '{side}' are filed by id: read the pairs with id=\"column\" (--id column)"
-            )
-        filed = getattr(self.encoder, "rows", None)
-        if modality == "row" and filed is not None and filed != pairs.total:
-            raise SpaceError(
-                f"{self.encoder.name} holds {filed:,} rows of features, but {pairs.source} has "
-                f"{pairs.total:,}: features in row order belong to one file; file them by id to use others"
-            )
-        return pairs.table[modality]
+        """What the encoders want of these pairs; see `wanted_items`."""
+        return wanted_items(self.encoder, pairs, side)
 
     def given_features(self, array: np.ndarray) -> np.ndarray:
         """Features a caller brings, each block made a unit vector.
@@ -297,3 +287,28 @@ def _chunks(features: AnyFeatures | np.ndarray, size: int) -> Iterator[tuple[int
         stop = min(start + size, len(features))
         rows = features[start:stop] if isinstance(features, np.ndarray) else features.rows(np.arange(start, stop))
         yield start, rows
+
+
+def wanted_items(encoder: Any, pairs: Pairs, side: str) -> pa.ChunkedArray:
+    """What an encoder wants of these pairs: the side's items, or the rows or ids that features are filed under.
+
+    Raises:
+        SpaceError: there are no ids, or the features in row order are of another file.
+        DataError: a picture's file is missing.
+    """
+    modality = encoder.modality
+    if modality == "image":
+        return locate(pairs, [side]).items(side)
+    if modality not in ("row", "id"):
+        return pairs.items(side)
+    if modality not in pairs.table.column_names:
+        raise SpaceError(
+            f"the features of side '{side}' are filed by id: read the pairs with id=\"column\" (--id column)"
+        )
+    filed = getattr(encoder, "rows", None)
+    if modality == "row" and filed is not None and filed != pairs.total:
+        raise SpaceError(
+            f"{encoder.name} holds {filed:,} rows of features, but {pairs.source} has "
+            f"{pairs.total:,}: features in row order belong to one file; file them by id to use others"
+        )
+    return pairs.table[modality]
