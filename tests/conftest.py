@@ -319,3 +319,22 @@ def largest():
         return seen.elements
 
     return measure
+
+
+def _beside(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_drawings():
+    """write_drawings(folder) makes `drawings/` and `pictures.csv` there; see tests/drawings.py."""
+    return _beside("drawings").write_drawings
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory):
+    """The folder of a small image encoder of random weights."""
+    return _beside("drawings").make_network(tmp_path_factory.mktemp("network") / "net")

@@ -30,7 +30,8 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, write_drawings):
+    write_drawings(tmp_path)
     table = pq.read_table(sample_path())
     pq.write_table(table.slice(0, 240), tmp_path / "packages.parquet")
     test = table.slice(240, 60)
