@@ -175,7 +175,7 @@ def fill(space: ps.Space, train: Sequence[Row], held: Sequence[Row], output: Pat
         found = pretranslate(memory, output / "packages.po", output / "filled.po", source="en")
         print(f"{len(memory):,} units in the memory; {found.units:,} in packages.po, {found.translated:,} translated")
     filled = [unit for unit in read_units(output / "filled.po") if unit.key in found.matches]
-    with_placeholders = sum("%" in unit.source for unit in filled)
+    with_placeholders = sum(bool(re.search("%[sd]", unit.source)) for unit in filled)
     left = f"{found.below:,} without a match, {found.lost_placeholders} with other placeholders, {found.plural} plural"
     print(f"{len(filled):,} were filled, {with_placeholders} of them with placeholders; left: {left}")
     near = [(unit, found.matches[unit.key], true[unit.source]) for unit in filled if unit.source in true]
@@ -206,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     space = ps.Space.create(SIDES, encoder="static", shared_encoder=True, language=None, name="english-italian")
     history = space.fit(pairs, validation=0.02 if chosen.full else 0.05, epochs=chosen.epochs)
     space.save_pretrained(output / "space")
+    history.save(output / "history.jsonl")
     print(f"trained in {sum(history.column('seconds')):.0f} s\n\n1. Does a text find its translation? (R@1)\n")
     measure(space, held, output)
     print("\n2. Translations out of two piles\n")
@@ -214,9 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clean(space, held, output, rng)
     print("\n4. A file filled from what was translated before\n")
     fill(space, train, held[:IN_FILE], output)
-    print(
-        f"\ndone in {time.perf_counter() - began:.0f} s; all of it is in {output}/, packages.po as it was and filled.po"
-    )
+    print(f"\ndone in {time.perf_counter() - began:.0f} s; look into {output}/: ", end="")
+    print("evaluation.txt, mined.tmx, doubts.tsv, and filled.po beside packages.po")
 
 
 if __name__ == "__main__":
