@@ -129,7 +129,9 @@ def search(space: ps.Space, side: str, asked: list[str], right: list[str], items
         index.add(list(range(len(items))), items, progress=False)
         for similarity in ("cosine", "csls", "margin"):
             hits = index.search(queries, k=10, exact=True, similarity=similarity)
-            first = [[items[hit.id] in answers[query] for hit in one] for query, one in zip(queries, hits, strict=True)]
+            first = [
+                [items[int(hit.id)] in answers[query] for hit in one] for query, one in zip(queries, hits, strict=True)
+            ]
             rows.append([similarity, *(f"{np.mean([any(one[:k]) for one in first]):.3f}" for k in (1, 10))])
         index.close()
     print(f"{len(queries):,} queries, {len(items):,} items, {min(10_000, len(reference)):,} references")

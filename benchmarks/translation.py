@@ -31,6 +31,7 @@ from pairspace.space import centre_space
 
 NOTHING: dict[str, Any] = {"validation": 0.02}
 MARGIN: dict[str, Any] = {"objective": "margin"}
+SHORT: dict[str, Any] = {"validation": None, "epochs": 6, "batch_size": 256}  # few pairs held out are all found at once
 E5: dict[str, Any] = {"encoder": "e5-multilingual"}
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {  # how a space is made, how it is trained
     "bags of words": ({"encoder": "static"}, NOTHING),
@@ -41,9 +42,11 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {  # how a s
     "e5 as it is": (E5 | {"projector": "identity"}, None),
     "e5, centred": (E5 | {"projector": "identity", "centre": True}, None),
     "e5, centred, linear projectors": (E5 | {"centre": True}, {}),
+    "e5, centred, linear projectors, six epochs of 256": (E5 | {"centre": True}, SHORT),
     "e5, centred, residual projectors": (E5 | {"projector": "residual", "centre": True}, {}),
     "e5, linear projectors, last layer": (E5 | {"layers": "last"}, {}),
     "e5, linear projectors": (E5, {}),
+    "e5, linear projectors, six epochs of 256": (E5, SHORT),
     "e5, linear projectors, temperature .02": (E5, {"temperature": 0.02}),
     "e5, linear projectors, rate 3e-3": (E5, {"learning_rate": 3e-3}),
     "e5, one linear projector for both": (E5 | {"shared_projector": True}, {}),
