@@ -17,6 +17,7 @@ WITH_DATA = (
     "titles",
     "hubs titles",
     "scoring",
+    "languages",
     "translation debian --only 'one bag of words for both'",
     "translation multi30k --only 'one bag of words for both'",
 )
