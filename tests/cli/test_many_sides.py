@@ -23,8 +23,8 @@ def test_a_wide_table_trains_and_is_measured_language_by_language(run, wide, tmp
     sides = ("--side", "en", "--side", "it", "--side", "de")
     said = json.loads(run("train", wide, *sides, *TRAIN, "--output", tmp_path / "space"))
     assert said["pairs"] == 64 + 56 and "validation_R@1 en-de" in said["after"]
-    for more, count in (((), 4), (("--pivot", "all"), 6)):
-        report = json.loads(run("evaluate", tmp_path / "space", "--pairs", wide, *sides, *more, "--bitext", "--json"))
+    for more, count in (((), 4), ((*sides, "--pivot", "all"), 6)):  # columns called as the sides need no --side
+        report = json.loads(run("evaluate", tmp_path / "space", "--pairs", wide, *more, "--bitext", "--json"))
         assert len({one["direction"] for one in report["found"]}) == count
 
 

@@ -46,7 +46,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a space on pairs, or on a corpus with queries and judgements."""
-    from pairspace.data import read_beir, read_corpus, read_qrels, read_queries
+    from pairspace.data import column_names, read_beir, read_corpus, read_qrels, read_queries
     from pairspace.data.files import atomic_file
     from pairspace.evaluation import BitextReport, Report, evaluate_bitext
     from pairspace.evaluation import evaluate as measure
@@ -66,7 +66,8 @@ def evaluate(
     report: Report | BitextReport
     if pairs is not None:
         query_side = loaded.query_side if len(loaded.sides) > 2 else None
-        sets = read_sets(pairs, side, pivot=pivot, query_side=query_side, id=id, skip_bad=skip_bad, root=root)
+        named = side or [one for one in loaded.sides if one in column_names(pairs[0])] or None
+        sets = read_sets(pairs, named, pivot=pivot, query_side=query_side, id=id, skip_bad=skip_bad, root=root)
         sets = with_pictures(loaded, sets, skip_bad=skip_bad)
         report = evaluate_bitext(loaded, sets, seed=seed) if bitext else measure(loaded, sets, **settings)
     else:
