@@ -4,7 +4,8 @@
 "transformer" start from nothing, with a width if wished ("static:512"); a bag may also start from a transformer's own
 token embeddings ("static:minilm"). "splade:folder" takes a masked language model as an encoder to words. A folder is
 read for what it says of itself; a name with a slash is fetched from the Hugging Face hub (safetensors, tokenizer and
-settings only); a `.npy` or Parquet file holds features already made.
+settings only); a `.npy` or Parquet file holds features already made; an `.onnx` file a
+model of pictures.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pairspace.encoders.efficientnet import EfficientNetEncoder
 from pairspace.encoders.given import GivenEncoder, read_given
 from pairspace.encoders.layout import PICKLES, read_layout, refuse_pickles
 from pairspace.encoders.nothing import FromNothing
+from pairspace.encoders.onnx import OnnxImageEncoder
 from pairspace.encoders.packages import PACKAGED, packaged
 from pairspace.encoders.protocol import SAVED, Encoder
 from pairspace.encoders.sentence import SentenceEncoder
@@ -38,7 +40,7 @@ _FETCH = ("*.json", "*.txt", "*.model", "*.safetensors")
 _HELP = (
     "known names: minilm, e5-multilingual, efficientnet-lite0 (pictures), and from nothing static and transformer (a "
     "width: static:512); or a folder in the layout of sentence-transformers or transformers (./my-model), a hub name "
-    "(organisation/model), or a .npy or .parquet file of features"
+    "(organisation/model), a .npy or .parquet file of features, or an .onnx file"
 )
 
 
@@ -71,6 +73,9 @@ def load_encoder(
         EncoderError: unknown name, incomplete folder, weights in a pickle, or options that do not fit.
     """
     name, path = str(name_or_path), Path(name_or_path).expanduser()
+    if path.suffix == ".onnx" and path.is_file():
+        _refuse_text_options(name, prompt, max_length)
+        return OnnxImageEncoder(path.name, path, views=views or 0)
     if path.is_file():
         return _from_file(path)
     kind, _, detail = name.partition(":")
@@ -85,6 +90,9 @@ def load_encoder(
         return GivenEncoder.restore(saved)
     if (family := saved.get("family")) in (StaticEncoder.family, SmallTransformerEncoder.family):
         return _restore(folder, family, saved, prompt=prompt, max_length=max_length, device=device)
+    if saved.get("family") == OnnxImageEncoder.family:
+        own_views = saved.get("views", 0) if views is None else views
+        return OnnxImageEncoder(saved.get("name", name), folder / str(saved.get("file")), views=own_views)
     pictures = _reads_pictures(name, folder, saved, modality)
     if pictures:
         picture: dict[str, Any] = {"device": device, "precision": precision or saved.get("precision", "auto")}
