@@ -1,14 +1,17 @@
 """Tiny text models, built in memory and saved in a temporary folder, and spaces of them: no hub, no network.
 
-And several processes that work together, as torchrun starts them, at the cost of a fork each.
+And processes of their own at the cost of a fork each (see warm.py), also several that work together, as torchrun starts
+them. What takes long to import is imported where it is used: pytest-xdist's first process reads this file too, and the
+others start after that.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
+import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,20 +19,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
-
-from pairspace.data import Pairs
-from pairspace.features import FeatureCache
-from pairspace.space import Space
 
 SENTENCE = "play chess against the computer a game of cards with friends music player for gnome library files"
 WORDS = SENTENCE.split()
 
 
-def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3, kind: type = BertModel) -> Path:
+def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3, masked: bool = False) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
+
     vocabulary = [
         "[PAD]",
         "[UNK]",
@@ -62,7 +61,7 @@ def make_transformer(folder: Path, *, seed: int = 0, layers: int = 3, kind: type
         intermediate_size=64,
         max_position_embeddings=32,
     )
-    (BertModel(config, add_pooling_layer=False) if kind is BertModel else kind(config)).save_pretrained(folder)
+    (BertForMaskedLM(config) if masked else BertModel(config, add_pooling_layer=False)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -76,6 +75,7 @@ def make_sentence_model(
         ("1_Pooling", "sentence_transformer.modules.pooling.Pooling"),
     ]
     if dense:
+        import torch
         from sentence_transformers.sentence_transformer.modules import Dense
 
         torch.manual_seed(1)
@@ -104,7 +104,7 @@ def plain_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def masked_folder(tmp_path_factory):
     """A masked language model."""
-    return make_transformer(tmp_path_factory.mktemp("masked") / "model", kind=BertForMaskedLM)
+    return make_transformer(tmp_path_factory.mktemp("masked") / "model", masked=True)
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +168,8 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def shuffled():
     """80 pairs, each the same words in another order."""
+    from pairspace.data import Pairs
+
     random = np.random.default_rng(0)
     titles = list(dict.fromkeys(" ".join(random.choice(PLAYED, 4)) for _ in range(80)))
     return Pairs.from_columns({"title": titles, "body": [" ".join(random.permutation(t.split())) for t in titles]})
@@ -176,6 +178,8 @@ def shuffled():
 @pytest.fixture(scope="session")
 def new_space(plain_folder, masked_folder, tmp_path_factory):
     """`new_space(kind)`: a new space, and how it is fit."""
+    from pairspace.features import FeatureCache
+    from pairspace.space import Space
 
     def make(kind):
         options, how = KINDS[kind]
@@ -205,12 +209,44 @@ def fitted_space(new_space, shuffled):
     return fitted
 
 
-SERVER = """
-import importlib.util, json, os, signal, socket, sys
+def _beside(name: str) -> Any:
+    """A module that lies beside this one."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SOCKET = pytest.StashKey[Path]()
+
+
+def pytest_configure(config):
+    """The first process starts the one that forks; those of pytest-xdist are told where it listens."""
+    if hasattr(config, "workerinput"):
+        config.stash[SOCKET] = Path(config.workerinput["socket"])
+        return
+    folder = tempfile.TemporaryDirectory(prefix="warm-")
+    config.stash[SOCKET] = Path(folder.name) / "socket"
+    process = _beside("warm").begin(config.stash[SOCKET])
+    for end in (folder.cleanup, process.wait, process.stdout.close, process.stdin.close):
+        config.add_cleanup(end)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["socket"] = str(node.config.stash[SOCKET])
+
+
+@pytest.fixture(scope="session")
+def warm(pytestconfig):
+    """Runs Python in processes that have imported everything already: see warm.py."""
+    return _beside("warm").Warm(pytestconfig.stash[SOCKET])
+
+
+CALL = """
+import importlib.util, json, sys, torch
 from pathlib import Path
-import transformers.models.bert.modeling_bert, torch, pairspace.space
 from pairspace.errors import PairspaceError
-from pairspace.training import Processes
 
 def load(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
@@ -218,38 +254,13 @@ def load(path):
     spec.loader.exec_module(module)
     return module
 
-def child(rank, path, function, folder, arguments):
-    signal.alarm(120)
-    torch.set_num_threads(1)
-    for number, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(f"{folder}/{rank}.{name}", os.O_CREAT | os.O_WRONLY), number)
-    conftest = load(Path(path).with_name("conftest.py"))
-    code = 0
-    try:
-        result = getattr(load(path), function)(conftest, *arguments)
-        torch.save(result, f"{folder}/{rank}.pt")
-    except PairspaceError as error:
-        print(error, file=sys.stderr)
-        code = 2
-    except SystemExit as end:
-        code = end.code or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-for line in sys.stdin:
-    path, function, count, folder, arguments = json.loads(line)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    children = []
-    for rank in range(count):
-        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
-        children.append(os.fork())
-        if children[-1] == 0:
-            child(rank, path, function, folder, arguments)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in children]
-    print(json.dumps(codes), flush=True)
+path, name, file, arguments = sys.argv[1:]
+conftest = load(Path(path).with_name("conftest.py"))
+try:
+    torch.save(getattr(load(path), name)(conftest, *json.loads(arguments)), file)
+except PairspaceError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
 """
 
 
@@ -262,70 +273,59 @@ class Ended(NamedTuple):
     result: Any
 
 
-@pytest.fixture(scope="session")
-def server():
-    """A process that has imported everything once, and forks as many as are to work together."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER], **pipes) as process:
-        yield process
-        process.stdin.close()
-
-
 @pytest.fixture
-def together(server, tmp_path):
+def together(warm, tmp_path):
     """`together(function, *arguments)`: `function(conftest, *arguments)` in several processes at once.
 
     The function is one of the test's own file, and `conftest` the file beside that.
     """
+    import torch
 
     def run(function: Callable, *arguments: Any, count: int = 2) -> list[Ended]:
         folder = tmp_path / f"together-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        path = sys.modules[function.__module__].__file__
-        given = [path, function.__name__, count, str(folder), arguments]
-        print(json.dumps(given, default=str), file=server.stdin, flush=True)
-        codes = json.loads(server.stdout.readline())
-        return [_ended(folder, rank, code) for rank, code in enumerate(codes)]
+        given = sys.modules[function.__module__].__file__, function.__name__
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        children = []
+        for rank in range(count):
+            env = {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            with (folder / f"{rank}.out").open("w") as out, (folder / f"{rank}.err").open("w") as err:
+                result = folder / f"{rank}.pt"
+                children.append(warm.start(CALL, *given, result, json.dumps(arguments), out=out, err=err, **env))
+        ended = []
+        for rank, code in enumerate([child.wait() for child in children]):
+            out, err, result = (folder / f"{rank}.{name}" for name in ("out", "err", "pt"))
+            value = torch.load(result, weights_only=False) if result.exists() else None
+            ended.append(Ended(code, out.read_text(), err.read_text(), value))
+        return ended
 
     return run
-
-
-def _ended(folder: Path, rank: int, code: int) -> Ended:
-    result = folder / f"{rank}.pt"
-    out, err = ((folder / f"{rank}.{name}").read_text() for name in ("out", "err"))
-    return Ended(code, out, err, torch.load(result, weights_only=False) if result.exists() else None)
-
-
-class _Largest(TorchDispatchMode):
-    """Notes the most elements a tensor has had."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, torch.Tensor):
-                self.elements = max(self.elements, one.numel())
-        return out
 
 
 @pytest.fixture(scope="session")
 def largest():
     """largest(call): elements of the largest tensor that the call makes, forward and backward."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Largest(TorchDispatchMode):
+        elements = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            for one in out if isinstance(out, tuple | list) else (out,):
+                if isinstance(one, torch.Tensor):
+                    self.elements = max(self.elements, one.numel())
+            return out
 
     def measure(call):
-        with _Largest() as seen:
+        with Largest() as seen:
             call()
         return seen.elements
 
     return measure
-
-
-def _beside(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

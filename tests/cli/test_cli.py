@@ -163,12 +163,16 @@ def test_options_a_side_at_a_time(run, files, plain_folder):
         run(*train_arguments(files, f"title={plain_folder}"))
 
 
-def test_a_users_mistake_is_two_lines_and_code_2(files):
-    arguments = map(str, train_arguments(files, "no-such-encoder"))
-    command = [sys.executable, "-c", "from pairspace.cli import main; main()", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
-    assert done.stderr.startswith("pairspace: unknown encoder 'no-such-encoder'") and done.stderr.count("\n") <= 3
+def test_a_users_mistake_is_two_lines_and_code_2(files, warm):
+    code = "from pairspace.cli import main; main()"
+    done = warm.run(code, *train_arguments(files, "no-such-encoder"), folder=files)
+    assert done.code == 2 and "Traceback" not in done.err and done.out == ""
+    assert done.err.startswith("pairspace: unknown encoder 'no-such-encoder'") and done.err.count("\n") <= 3
+
+
+def test_python_runs_the_package_too():
+    command = [sys.executable, "-m", "pairspace", "--help"]
+    assert "mine-negatives" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_help_loads_neither_torch_nor_transformers():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,20 +13,15 @@ from pairspace.features import FeatureCache, cache
 from pairspace.index import EdgeEngine, Index
 from pairspace.training import loop
 
-SERVER = """
-import importlib.util, json, os, sys
-import transformers.models.bert.modeling_bert, pairspace.space
+KILL = """
+import importlib.util, signal, sys
 from pairspace.cli import main
-spec = importlib.util.spec_from_file_location("stops", sys.argv[1])
+path = sys.argv.pop(1)
+spec = importlib.util.spec_from_file_location("stops", path)
 stops = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(stops)
-for line in sys.stdin:
-    os.environ["PAIRSPACE_CACHE"], *sys.argv = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        stops.arm(sys.argv[1], stops.signal.SIGKILL, setattr)
-        main()
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+stops.arm(sys.argv[1], signal.SIGKILL, setattr)
+main()
 """
 
 
@@ -63,15 +56,6 @@ def command(verb, files, space):
     return [verb, space, files / "texts.txt", "--json", "-o", files / "v.npy"]
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A process that has imported everything once, and forks a child for each command to be killed."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER, __file__], **pipes) as process:
-        yield process
-        process.stdin.close()
-
-
 def stop_by_ctrl_c(arguments, run, request):
     with request.getfixturevalue("monkeypatch").context() as patch:
         arm(arguments[0], signal.SIGINT, patch.setattr)
@@ -79,9 +63,8 @@ def stop_by_ctrl_c(arguments, run, request):
 
 
 def stop_by_kill(arguments, run, request):
-    server = request.getfixturevalue("server")
-    print(json.dumps([os.environ["PAIRSPACE_CACHE"], "pairspace", *map(str, arguments)]), file=server.stdin, flush=True)
-    assert int(server.stdout.readline()) == -signal.SIGKILL
+    warm, folder = request.getfixturevalue("warm"), request.getfixturevalue("tmp_path")
+    assert warm.run(KILL, __file__, *arguments, folder=folder).code == -signal.SIGKILL
 
 
 STOPS = pytest.mark.parametrize(

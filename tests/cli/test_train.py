@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -208,8 +207,11 @@ def dies(conftest, arguments, cache):
     main()
 
 
+TORCHRUN = "from torch.distributed.run import main; main()"
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, files, plain_folder, together):
+def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, files, plain_folder, together, warm):
     train = ["train", files / "pairs.csv", *SIDES, "--encoder", plain_folder, "--train-encoder", "title"]
     train += ["--layers", "last", "--train-blocks", "2", "--encoder-learning-rate", "1e-3"]  # over token states
     train += ["--device", "cpu", "--epochs", "3", "--batch-size", "65", "--chunk-size", "16", "--json", "-o"]
@@ -220,17 +222,11 @@ def test_two_processes_one_of_which_dies_resume_to_what_one_process_makes(run, f
     assert [path.name for path in (files / "two.checkpoint").iterdir()] == ["checkpoint.safetensors"]
     assert not (files / "two").exists()
     assert list((files / "cache").rglob("tokens-1/block-*.npy"))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "-m", "pairspace", *train, files / "two", "--resume"]
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)  # of the first process alone
+    warm.write_command(files)
+    torchrun = ["--standalone", "--nproc-per-node", "2", "--no-python", files / "pairspace"]
+    done = warm.run(TORCHRUN, *torchrun, *train, files / "two", "--resume", folder=files, OMP_NUM_THREADS="1")
+    assert done.code == 0, done.err
+    summary = json.loads(done.out)  # of the first process alone
     assert summary["epochs"] == 3 and not (files / "two.checkpoint").exists()
     whole = json.loads(run(*train, files / "one"))
     assert summary["after"]["loss"] == pytest.approx(whole["after"]["loss"], abs=1e-3)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pairspace.features import FeatureCache, compute_features
 
@@ -32,13 +31,20 @@ print(len(encoder.seen))
 """
 
 
-def start(path, delay):
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("conftest.py")), str(path), str(delay)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def start(warm, tmp_path_factory):
+    """`start(cache, delay)`: a process that encodes the texts, and the file it prints to."""
+
+    def start(cache, delay):
+        path = tmp_path_factory.mktemp("said") / "out"
+        with path.open("w") as out:
+            return warm.start(SCRIPT, Path(__file__).with_name("conftest.py"), cache, delay, out=out), path
+
+    return start
 
 
-def test_a_killed_encode_goes_on_where_it_was(fake, tmp_path):
-    process = start(tmp_path, 0.05)
+def test_a_killed_encode_goes_on_where_it_was(fake, start, tmp_path):
+    process, _ = start(tmp_path, 0.05)
     deadline = time.time() + 60
     while len(list(tmp_path.rglob("last/block-*.npy"))) < 4 and time.time() < deadline:
         time.sleep(0.005)
@@ -52,10 +58,10 @@ def test_a_killed_encode_goes_on_where_it_was(fake, tmp_path):
     np.testing.assert_array_equal(features.rows(), compute_features(fake, TEXTS, LAYERS).rows())
 
 
-def test_two_processes_may_write_at_once(fake, tmp_path):
+def test_two_processes_may_write_at_once(fake, start, tmp_path):
     processes = [start(tmp_path, 0.01) for _ in range(2)]
-    assert all(int(process.communicate(timeout=60)[0]) <= 240 for process in processes)
-    assert [process.returncode for process in processes] == [0, 0]
+    assert [process.wait() for process, _ in processes] == [0, 0]
+    assert all(int(said.read_text()) <= 240 for _, said in processes)
     features = FeatureCache(tmp_path).features(fake, TEXTS, LAYERS)
     assert fake.seen == []
     np.testing.assert_array_equal(features.rows(), compute_features(fake, TEXTS, LAYERS).rows())

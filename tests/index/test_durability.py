@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -34,15 +32,19 @@ for batch in range(10**6):
 """
 
 
-def test_a_kill_loses_nothing_acknowledged(tmp_path, space):
+def test_a_kill_loses_nothing_acknowledged(tmp_path, space, warm):
     Index.create(tmp_path / "i", space, text=True).close()
-    with subprocess.Popen([sys.executable, "-c", CHILD, tmp_path / "i"], stdout=subprocess.PIPE, text=True) as child:
-        seen = [child.stdout.readline().split() for _ in range(12)]
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as out:
+        child = warm.start(CHILD, tmp_path / "i", out=out)
+    with os.fdopen(read) as printed:
+        seen = [printed.readline().split() for _ in range(12)]
         with pytest.raises(IndexingError, match="held by another process"):
             Index.open(tmp_path / "i", space)
         time.sleep(0.05)
         os.kill(child.pid, signal.SIGKILL)
-        seen += [line.split() for line in child.stdout.read().splitlines()]
+        seen += [line.split() for line in printed.read().splitlines()]
+    assert child.wait() == -signal.SIGKILL
     added = [int(line[0]) for line in seen if len(line) == 1]
     deleted = [int(line[1]) for line in seen if len(line) == 2]
     assert len(added) >= 8 and deleted

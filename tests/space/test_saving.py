@@ -255,3 +255,8 @@ def test_a_relative_folder_is_found_from_elsewhere(transformer, shuffled, tmp_pa
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
     assert Space.from_pretrained(tmp_path / "space", device="cpu", cache=False).has_start
+
+
+def test_saving_imports_no_sentence_transformers(warm, tmp_path):
+    code = "from __main__ import IMPORTED; print('pairspace.space' in IMPORTED, 'sentence_transformers' in IMPORTED)"
+    assert warm.run(code, folder=tmp_path).out.split() == ["True", "False"]

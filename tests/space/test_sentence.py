@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -375,9 +373,3 @@ def test_nothing_is_written_where_the_items_are_no_texts(tmp_path):
 
     write_sentence_layout(Fake(), tmp_path, encoders={"a": ["encoders/0"], "b": ["encoders/0"]})
     assert not list(tmp_path.rglob("*"))
-
-
-def test_saving_imports_no_sentence_transformers():
-    code = "import sys, pairspace.space; print('sentence_transformers' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "False"
