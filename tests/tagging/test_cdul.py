@@ -83,7 +83,9 @@ def test_a_student_sees_through_its_teachers_noise(outputs):
     vectors, labels, teacher = world()
     some = labels.any(1)  # classes that compete need one to win
     vectors, labels, teacher = vectors[some], labels[some], teacher[some]
-    student = train_student(vectors, teacher, NAMES, options=CdulOptions(outputs=outputs, learning_rate=0.01))
+    student = train_student(
+        vectors, teacher, NAMES, options=CdulOptions(outputs=outputs, layers=1, epochs=30, learning_rate=0.01, every=10)
+    )
     assert average_precision_score(
         labels, student.model.predict(vectors), average="macro"
     ) > 0.05 + average_precision_score(labels, teacher, average="macro")

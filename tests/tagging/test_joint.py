@@ -108,6 +108,14 @@ def test_one_linear_layer_is_logistic_regression():
         np.testing.assert_allclose(model.predict(IMAGE)[:, column], theirs.predict_proba(scaled)[:, 1], atol=0.02)
 
 
+def test_a_single_step_already_knows_how_rare_a_class_is():
+    rare = LABELS.copy()
+    rare[40:] = False
+    options = JointOptions(epochs=1, learning_rate=1e-6, validation=0, layers=1)
+    found = fit_classifier(rare, NAMES, image=IMAGE, options=options).predict(IMAGE).mean(0)
+    np.testing.assert_allclose(found, rare.mean(0), atol=0.03)
+
+
 def test_thresholds_make_f1_better_than_a_half_does():
     labels = LABELS & (np.random.default_rng(2).random(LABELS.shape) < 0.5)  # half of the labels are lost
     model = fit_classifier(labels, NAMES, image=IMAGE, text=TEXT, options=JointOptions(validation=0.3, **QUICK))

@@ -114,6 +114,7 @@ def fit_classifier(
         model = TagClassifier(classes, image=sizes["image"], text=sizes["text"], **settings)
         vectors, here = model.prepare(image, text)
         _standardise(model, vectors, here, used)
+        _start_at_shares(model, truth[used])
         _descend(model, vectors, here, truth, used, held, options, draw)
     probabilities = model.eval().predict(image, text)
     _set_thresholds(model, probabilities, truth.numpy() >= 0.5, held.numpy())
@@ -127,6 +128,13 @@ def _standardise(model: TagClassifier, vectors: dict[str, Tensor], here: dict[st
             getattr(model, f"mean_{name}").copy_(unit.mean(0))
             deviation = unit.std(0, unbiased=False)
             getattr(model, f"scale_{name}").copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+
+
+def _start_at_shares(model: TagClassifier, truth: Tensor) -> None:
+    """Let each class start from its share of the rows: small steps would take long to get there from a half."""
+    share = (truth.sum(0) + 0.5) / (len(truth) + 1)
+    with torch.no_grad():
+        model.head[-1].bias.copy_(torch.logit(share))
 
 
 def _descend(
