@@ -211,7 +211,7 @@ def fitted_space(new_space, shuffled):
 
 def _beside(name: str) -> Any:
     """A module that lies beside this one."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(Path(name).name, Path(__file__).parent / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -338,3 +338,9 @@ def write_drawings():
 def network(tmp_path_factory):
     """The folder of a small image encoder of random weights."""
     return _beside("drawings").make_network(tmp_path_factory.mktemp("network") / "net")
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory):
+    """The folder of a tiny CLIP of random weights; see tests/encoders/towers.py."""
+    return _beside("encoders/towers").make_clip(tmp_path_factory.mktemp("clip") / "model")

@@ -196,3 +196,44 @@ def test_a_query_may_mix_a_picture_and_words(space, pictures):
         assert np.allclose(mix_queries(space, items, weights), wanted / np.linalg.norm(wanted), atol=1e-6)
     with pytest.raises(SpaceError, match="weights of 0 and more"):
         mix_queries(space, items, {"image": -1, "caption": 2})
+
+
+def test_one_folder_of_clip_serves_both_sides_from_its_own_zero_shot_on(clip_folder, pictures, tmp_path):
+    import transformers
+
+    texts = ["a photo of red", "dark blue square"]
+    model = transformers.CLIPModel.from_pretrained(clip_folder)
+    images = [Image.open(io.BytesIO(content)) for content, _ in pictures[:4]]
+    pixels = transformers.CLIPImageProcessorPil.from_pretrained(clip_folder)(images, return_tensors="pt")
+    tokens = transformers.AutoTokenizer.from_pretrained(clip_folder)(texts, padding=True, return_tensors="pt")
+    tokens.pop("token_type_ids", None)
+    wanted = (model(**pixels, **tokens).logits_per_image / model.logit_scale.exp()).detach().numpy()
+    for sides in (("image", "caption"), {"seen": "image", "said": "text"}):
+        for projector in ("identity", "linear"):
+            space = Space.create(sides, encoder=str(clip_folder), projector=projector, cache=False)
+            one, other = space.sides
+            shown = space.encode([content for content, _ in pictures[:4]], side=one)
+            found = space.similarity(shown, space.encode(texts, side=other))
+            assert np.abs(found - wanted).max() < 5e-4  # features are kept in float16
+    columns = {"seen": [content for content, _ in pictures], "said": [f"a photo of {name}" for _, name in pictures]}
+    train(space, ps.Pairs.from_columns(columns), train_encoders=("said",), epochs=1, chunk_size=8)
+    space.save_pretrained(tmp_path / "space")
+    again = Space.from_pretrained(tmp_path / "space", cache=False)
+    for side, item in (("seen", pictures[0][0]), ("said", "a photo of red")):
+        assert np.allclose(again.encode([item], side=side), space.encode([item], side=side), atol=1e-5)
+    assert space.part("said").encoder.fingerprint != space.part("said").branches[0].origin.fingerprint
+
+
+def test_an_index_takes_and_finds_pictures_in_any_form(space, pictures, tmp_path):
+    train(space, ps.Pairs.from_columns({"image": [c for c, _ in pictures], "caption": captions(pictures)}))
+    space.save_pretrained(tmp_path / "space")
+    with pytest.raises(ps.PairspaceError, match="pictures have no words"):
+        ps.Index.create(tmp_path / "index", space, side="image", text=True)
+    with ps.Index.create(tmp_path / "index", space, side="image") as index:
+        some = pictures[40:48]  # two of each colour, with a black pixel in different places
+        index.add([str(n) for n in range(8)], [content for content, _ in some])
+        image = Image.open(io.BytesIO(some[3][0]))
+        for query in (some[3][0], image, np.asarray(image)):
+            assert index.search(query, side="image", k=1)[0].id == "3"
+        assert [one[0].id for one in index.search([image, some[5][0]], side="image", k=1)] == ["3", "5"]
+        assert int(index.search("a blue field", k=1)[0].id) % 4 == 2
