@@ -134,7 +134,9 @@ def _start_at_shares(model: TagClassifier, truth: Tensor) -> None:
     """Let each class start from its share of the rows: small steps would take long to get there from a half."""
     share = (truth.sum(0) + 0.5) / (len(truth) + 1)
     with torch.no_grad():
-        model.head[-1].bias.copy_(torch.logit(share))
+        last = model.head[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.bias.copy_(torch.logit(share))
 
 
 def _descend(
