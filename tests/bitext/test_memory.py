@@ -128,10 +128,9 @@ def test_without_a_space_there_are_no_semantic_matches(tmp_path, tmx):
 
 
 def test_a_large_memory_takes_its_candidates_from_the_words(tmp_path, tmx, monkeypatch):
-    for room in ("memory", "memory_folder"):
-        monkeypatch.setattr(f"pairspace.bitext.{room}.WHOLE", 2)
+    monkeypatch.setattr("pairspace.bitext.memory_folder.WHOLE", 2)
     with TranslationMemory.build(tmp_path / "tm", tmx) as memory:
-        assert (tmp_path / "tm" / "index" / "0").is_dir()
+        assert (tmp_path / "tm" / "words" / "0").is_dir()
         found = memory.search("Save the file now")
         assert found[0].target == "Salva il file" and found[0].kind == "fuzzy"
         assert memory.search("zzz") == []
@@ -223,9 +222,12 @@ def test_a_damaged_or_missing_folder_says_so(tmp_path, memory):
     other.fingerprint = "4567"
     with pytest.raises(IndexingError, match="0123.*4567"):
         TranslationMemory.open(tmp_path / "tm", other)
-    texts = tmp_path / "tm" / "texts.parquet"
+    texts = tmp_path / "tm" / "texts.arrow"
     texts.write_bytes(texts.read_bytes()[:100])
-    with pytest.raises(IndexingError, match=r"texts.parquet is missing or damaged"):
+    with pytest.raises(IndexingError, match=r"texts.arrow is missing or damaged"):
+        TranslationMemory.open(tmp_path / "tm")
+    (tmp_path / "tm" / "units.arrow").replace(texts)
+    with pytest.raises(IndexingError, match=r"texts.arrow is not the table that the manifest names"):
         TranslationMemory.open(tmp_path / "tm")
     manifest = tmp_path / "tm" / "memory.json"
     for version in (1, 9):

@@ -6,7 +6,7 @@
 
 Exact matches come from a table of keys, fuzzy ones from the letters (of all texts, or in a large memory of those that
 share words), semantic ones from the vectors of every language that the space has a side for. So a text of any of these
-languages finds units in all of them. `pretranslation.py` fills files from it.
+languages finds units in all of them. A memory is not read when it is opened: its tables are mapped.
 """
 
 from __future__ import annotations
@@ -17,28 +17,30 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 from rapidfuzz import fuzz, process
 
 from pairspace.bitext.inline_tags import carried_tags, same_tags, wrapped_tags
 from pairspace.bitext.matching import MOST, Match, Origin, Question, best_first, differences, key_of
 from pairspace.bitext.memory_folder import (
-    WHOLE,
+    MANIFEST,
     MemoryManifest,
     code_matches,
+    complete_memory,
     index_folder,
     read_memory,
-    write_memory,
+    words_folder,
 )
+from pairspace.bitext.memory_tables import MemoryTables
 from pairspace.bitext.remembered import Remembered
-from pairspace.data import Tag
+from pairspace.bitext.word_index import WordIndex
+from pairspace.data import Tag, atomic_folder
 from pairspace.errors import DataError, IndexingError, PairspaceError
 from pairspace.index import Index
 from pairspace.neighbours import normalise
 
 __all__ = ["TranslationMemory"]
 
-_CANDIDATES = 100  # by words, of a large memory
+_CANDIDATES = 1000  # by words, of a large memory: of near texts among 118,500, 99 % are found (of 100 candidates 91 %)
 _FOUND = 20  # texts of each kind that become matches
 _UNITS = 1000  # of one text that are looked at: beyond, counts are lower than they are
 
@@ -51,18 +53,10 @@ class TranslationMemory:
         manifest: its languages, files and counts.
     """
 
-    def __init__(self, path: Path, manifest: MemoryManifest, tables: dict[str, pa.Table], space: Any) -> None:
-        self.path, self.manifest, self._space = path, manifest, space
-        self._texts = tables["texts"].combine_chunks()
-        self._units = tables["units"].combine_chunks()
-        variants = tables["variants"].combine_chunks()
-        self._languages = self._texts["language"].to_numpy()
-        self._unit_of, self._text_of = variants["unit"].to_numpy(), variants["text"].to_numpy()
-        self._tags = variants["tags"]
-        self._by_text = np.argsort(self._text_of, kind="stable")
-        self._starts = np.searchsorted(self._text_of, np.arange(len(self._texts) + 1), sorter=self._by_text)
-        self._keys: dict[int, tuple[list[str], np.ndarray]] = {}
-        self._exact: dict[int, dict[str, list[int]]] = {}
+    def __init__(self, path: Path, manifest: MemoryManifest, tables: MemoryTables, space: Any) -> None:
+        self.path, self.manifest, self._tables, self._space = path, manifest, tables, space
+        self._keys: dict[int, tuple[list[int], list[str]]] = {}
+        self._words: dict[int, WordIndex] = {}
         self._indices: dict[int, Index] = {}
 
     @classmethod
@@ -95,13 +89,13 @@ class TranslationMemory:
             PairspaceError: the space has no side for any language of the memory.
             StorageError: the folder is there already, or cannot be written.
         """
-        path, units = Path(path), Remembered()
         paths = [Path(one) for one in ([files] if isinstance(files, str | Path) else files)]
-        for one in paths:
-            units.add_file(one, source, target, skip_bad=skip_bad)
-        if not units.counts:
-            raise DataError(f"{', '.join(map(str, paths)) or 'no files'}: no unit that is translated")
-        write_memory(path, units, space, overwrite=overwrite, progress=progress)
+        with atomic_folder(path, overwrite, marker=MANIFEST) as temporary, Remembered(temporary) as units:
+            for one in paths:
+                units.add_file(one, source, target, skip_bad=skip_bad)
+            if not units.counts:
+                raise DataError(f"{', '.join(map(str, paths)) or 'no files'}: no unit that is translated")
+            complete_memory(temporary, units, space, progress=progress)
         memory = cls.open(path, space)
         memory.left, memory.skipped = units.left, units.skipped
         return memory
@@ -190,7 +184,7 @@ class TranslationMemory:
         self._indices.clear()
 
     def __len__(self) -> int:
-        return len(self._units)
+        return len(self._tables)
 
     def __bool__(self) -> bool:
         return True
@@ -226,23 +220,19 @@ class TranslationMemory:
         return asked, side, wanted
 
     def _by_key(self, question: Question, asked: list[int], wanted: list[int]) -> list[Match]:
-        rows = [row for language in asked for row in self._lookup(language).get(key_of(question.text), ())]
+        rows = self._tables.texts_with(key_of(question.text), asked)
         return [match for row in rows for match in self._matches(row, 1.0, "exact", question, wanted)]
 
     def _by_letters(self, question: Question, asked: list[int], wanted: list[int], minimum: float) -> list[Match]:
         key, matches = key_of(question.text), list[Match]()
         for language in asked:
-            keys, rows = self._keys_of(language)
-            if len(keys) > WHOLE:
-                hits = self._index(language).search(key, k=_CANDIDATES, mode="bm25")
-                rows = np.array(sorted(int(hit.id) for hit in hits), np.int64)
-                keys = self._texts["key"].take(pa.array(rows)).to_pylist()
+            rows, keys = self._like(language, key)
             found = process.extract(key, keys, scorer=fuzz.ratio, score_cutoff=100 * minimum, limit=_FOUND)
             for other, score, place in found:
                 if other != key:
                     near = min(score / 100, MOST)
                     if near >= minimum:
-                        matches += self._matches(int(rows[place]), near, "fuzzy", question, wanted)
+                        matches += self._matches(rows[place], near, "fuzzy", question, wanted)
         return matches
 
     def _by_sense(
@@ -268,20 +258,20 @@ class TranslationMemory:
 
         Tags and plural form must agree too, or an exact match becomes a fuzzy one.
         """
-        text, language = self._texts["text"][row].as_py(), int(self._languages[row])
+        tables, text = self._tables, self._tables.text(row)
         differs = differences(question.text, text) if kind != "exact" else ()
         groups: dict[tuple[int, tuple[str, ...], tuple[Tag, ...] | None], list[Any]] = {}
-        for place in self._by_text[self._starts[row] : self._starts[row + 1]][:_UNITS].tolist():
-            unit = int(self._unit_of[place])
-            other = self._variant(unit, wanted)
+        for variant in tables.variants_of(row)[:_UNITS]:
+            unit = tables.unit_of(variant)
+            other = tables.variant_in(unit, wanted)
             if other is None:
                 continue
-            target = int(self._text_of[other])
-            same, tags = self._tags_in(target, question, text, place, other)
+            target = tables.text_of(other)
+            same, tags = self._tags_in(target, question, text, tables.tags_of(variant), tables.tags_of(other))
             more = differs if same else (*differs, "tags")
-            if self._units["plural"][unit].as_py() != question.plural:
+            if tables.value(unit, "plural") != question.plural:
                 more += ("plural",)
-            context = question.context != "" and self._units["context"][unit].as_py() == question.context
+            context = question.context != "" and tables.value(unit, "context") == question.context
             group = groups.setdefault((target, more, tags), [unit, 0, False])
             group[1] += 1
             group[2] |= context
@@ -289,11 +279,11 @@ class TranslationMemory:
             exact = kind == "exact" and not more
             yield Match(
                 source=text,
-                target=self._texts["text"][target].as_py(),
+                target=tables.text(target),
                 score=1.0 if exact else min(score, MOST) if kind == "exact" else score,
                 kind="fuzzy" if kind == "exact" and more else kind,
-                language=self.manifest.languages[language],
-                target_language=self.manifest.languages[int(self._languages[target])],
+                language=self.manifest.languages[tables.language(row)],
+                target_language=self.manifest.languages[tables.language(target)],
                 origin=self._origin(unit),
                 count=count,
                 in_context=context,
@@ -302,49 +292,39 @@ class TranslationMemory:
             )
 
     def _tags_in(
-        self, target: int, question: Question, text: str, place: int, other: int
+        self, target: int, question: Question, text: str, kept: str, target_kept: str
     ) -> tuple[bool, tuple[Tag, ...] | None]:
-        """Whether a variant has the tags of the question, and these tags in the target, if their places are known."""
-        kept, target_kept = (self._tags[variant].as_py() or "" for variant in (place, other))
+        """Whether a text has the tags of the question, and these tags in its translation, if their places are known."""
         if same_tags(question.text, question.tags, text, kept):
             return True, carried_tags(question.tags, kept, target_kept)
         if kept or target_kept:
             return False, None
-        return False, wrapped_tags(question.text, question.tags, self._texts["text"][target].as_py())
-
-    def _variant(self, unit: int, wanted: Sequence[int]) -> int | None:
-        """The place among the variants of a unit's text in the first of some languages that it has."""
-        first, last = np.searchsorted(self._unit_of, [unit, unit + 1])
-        there = {int(self._languages[self._text_of[place]]): place for place in range(int(first), int(last))}
-        return next((there[language] for language in wanted if language in there), None)
+        return False, wrapped_tags(question.text, question.tags, self._tables.text(target))
 
     def _origin(self, unit: int) -> Origin:
-        row = {name: self._units[name][unit].as_py() for name in ("file", "id", "line", "context")}
-        return Origin(self.manifest.files[row["file"]], row["id"], row["line"], row["context"])
+        number, name, line, context = (self._tables.value(unit, column) for column in ("file", "id", "line", "context"))
+        return Origin(self.manifest.files[number], name, line, context)
 
-    def _keys_of(self, language: int) -> tuple[list[str], np.ndarray]:
-        """The keys of a language's texts, and their rows; only the rows are needed of a large one."""
+    def _like(self, language: int, key: str) -> tuple[list[int], list[str]]:
+        """The texts of a language to compare with a key, and their keys: all, or of many those that share words."""
+        if language in self.manifest.words:
+            if language not in self._words:
+                folder = words_folder(self.path, language)
+                self._words[language] = WordIndex(folder, self.manifest.languages[language])
+            rows = self._words[language].search(key, _CANDIDATES)
+            return rows, [key_of(self._tables.text(row)) for row in rows]
         if language not in self._keys:
-            rows = np.flatnonzero(self._languages == language)
-            self._keys[language] = self._texts["key"].take(pa.array(rows)).to_pylist(), rows
+            batches = list(self._tables.keys(language))
+            self._keys[language] = (
+                [row for rows, _ in batches for row in rows.tolist()],
+                [one for _, keys in batches for one in keys],
+            )
         return self._keys[language]
-
-    def _lookup(self, language: int) -> dict[str, list[int]]:
-        if language not in self._exact:
-            keys, rows = self._keys_of(language)
-            found: dict[str, list[int]] = {}
-            for key, row in zip(keys, rows.tolist(), strict=True):
-                found.setdefault(key, []).append(row)
-            self._exact[language] = found
-        return self._exact[language]
 
     def _index(self, language: int) -> Index:
         if language not in self._indices:
-            self._indices[language] = Index.open(index_folder(self.path, language), self._given(language))
+            self._indices[language] = Index.open(index_folder(self.path, language), self._space)
         return self._indices[language]
-
-    def _given(self, language: int) -> Any:
-        return self._space if str(language) in self.manifest.sides else None
 
     def _loaded(self) -> Any:
         """The space; loaded at the first call.

@@ -1,42 +1,46 @@
-"""What lies on disk of a translation memory: three tables, an index a language, and a manifest that ties them.
+"""What lies on disk of a translation memory: tables, indices of languages, and a manifest that ties them.
 
-manifest.json      languages, files, counts, and the space whose vectors the indices hold
-texts.parquet      every distinct text of a language, and its key
-units.parquet      where each unit came from, and its context
-variants.parquet   which unit has which texts, with what its inline tags do and where they stand
-index/0, index/1   of a language: its words, and the vectors of its side of the space
+memory.json        languages, files, counts, and the space whose vectors the indices hold
+*.arrow            the tables: see `memory_tables.py`
+words/0, words/1   of a language with many texts: which of them have which words
+index/0, index/1   of a language that the space has a side for: the vectors of its texts
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import numpy as np
 
-from pairspace.bitext.remembered import TEXT_TABLE, UNIT_TABLE, VARIANT_TABLE, Remembered
-from pairspace.data.files import atomic_folder
+from pairspace.bitext.memory_tables import MemoryTables
+from pairspace.bitext.remembered import Remembered
+from pairspace.bitext.word_index import WordIndex
 from pairspace.errors import IndexingError, PairspaceError
 from pairspace.index import Index
 from pairspace.neighbours import normalise
-from pairspace.neighbours.words import language_name
-from pairspace.progress import progress_bar
+from pairspace.progress import Bar, progress_bar
 
-__all__ = ["MANIFEST", "WHOLE", "MemoryManifest", "code_matches", "index_folder", "read_memory", "write_memory"]
+__all__ = [
+    "MANIFEST",
+    "WHOLE",
+    "MemoryManifest",
+    "code_matches",
+    "complete_memory",
+    "index_folder",
+    "read_memory",
+    "words_folder",
+]
 
 MANIFEST = "memory.json"
-WHOLE = 100_000  # so many texts are compared one by one, in about 20 ms; of more, the index picks the candidates
+WHOLE = 100_000  # so many texts are compared one by one, in about 20 ms; of more, their words pick the candidates
 _FORMAT = "pairspace translation memory"
 _VERSION = 2
 _BATCH = 1 << 14
-_TABLES = {"texts": TEXT_TABLE, "units": UNIT_TABLE, "variants": VARIANT_TABLE}
-_PLAIN_WORDS = "zh"  # a language without a stemmer: words as they are
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class MemoryManifest:
         counts: rows of each table.
         source: the language that most units are translated from; target: and the one they are translated into.
         sides: number of a language -> the side of the space that encodes it.
-        words: numbers of the languages that have an index.
+        words: numbers of the languages whose words are indexed.
         space: name and fingerprint of the space; None for a memory without one.
         created: UTC time, ISO 8601.
     """
@@ -74,27 +78,27 @@ def code_matches(wanted: str, codes: list[str]) -> list[str]:
 
 
 def index_folder(path: Path, language: int) -> Path:
-    """Where the index of a language lies."""
+    """Where the vectors of a language lie."""
     return path / "index" / str(language)
 
 
-def write_memory(
-    path: Path, units: Remembered, space: Any = None, *, overwrite: bool = False, progress: bool | None = None
-) -> None:
-    """Write a memory, whole or not at all.
+def words_folder(path: Path, language: int) -> Path:
+    """Where the words of a language lie."""
+    return path / "words" / str(language)
+
+
+def complete_memory(folder: Path, units: Remembered, space: Any = None, *, progress: bool | None = None) -> None:
+    """Write what is lacking of a memory once all its units are there: tables, indices and the manifest.
 
     Args:
-        path: the folder.
-        units: what it holds.
+        folder: where the units are.
+        units: which they are.
         space: whose sides are languages; None for a memory that is searched by the letters of texts alone.
-        overwrite: replace a memory that is there.
         progress: show bars.
 
     Raises:
         PairspaceError: no side of the space is a language of the memory.
-        StorageError: the folder is there already, or cannot be written.
     """
-    tables = units.tables()
     sides = {} if space is None else _sides(units.languages, space.sides)
     if space is not None and not sides:
         raise PairspaceError(
@@ -102,33 +106,33 @@ def write_memory(
             f"{', '.join(units.languages)}: a side must be called as its language is"
         )
     source, target = max(units.counts, key=lambda pair: units.counts[pair])
-    languages = tables["texts"]["language"]
-    words = []
-    with atomic_folder(path, overwrite, marker=MANIFEST) as temporary:
-        for name, table in tables.items():
-            pq.write_table(table, temporary / f"{name}.parquet", compression="zstd")
-        for number in range(len(units.languages)):
-            rows = pc.indices_nonzero(pc.equal(languages, number))
-            if number in sides or len(rows) > WHOLE:
-                words.append(number)
-                code = units.languages[number]
-                _index(index_folder(temporary, number), tables["texts"], rows, code, space, sides.get(number), progress)
-        manifest = MemoryManifest(
-            units.languages,
-            units.files,
-            {name: len(table) for name, table in tables.items()},
-            source,
-            target,
-            {str(number): side for number, side in sides.items()},
-            words,
-            None if space is None else {"name": space.name, "fingerprint": space.fingerprint},
-        )
-        content = {"format": _FORMAT, "version": _VERSION, **asdict(manifest)}
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        (temporary / MANIFEST).write_text(text, encoding="utf-8")
+    counts = units.finish()
+    tables, words = MemoryTables(folder, counts), list[int]()
+    for number, code in enumerate(units.languages):
+        count = tables.count(number)
+        if count > WHOLE:
+            words.append(number)
+            with progress_bar(f"words of {code}", count, unit="texts", show=progress) as bar:
+                WordIndex.build(words_folder(folder, number), _told(tables.keys(number), bar), code)
+        if number in sides:
+            with progress_bar(f"vectors of {code}", count, unit="texts", show=progress) as bar:
+                _index(index_folder(folder, number), _told(tables.keys(number), bar), space, sides[number])
+    manifest = MemoryManifest(
+        units.languages,
+        units.files,
+        counts,
+        source,
+        target,
+        {str(number): side for number, side in sides.items()},
+        words,
+        None if space is None else {"name": space.name, "fingerprint": space.fingerprint},
+    )
+    content = {"format": _FORMAT, "version": _VERSION, **asdict(manifest)}
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def read_memory(path: Path) -> tuple[MemoryManifest, dict[str, pa.Table]]:
+def read_memory(path: Path) -> tuple[MemoryManifest, MemoryTables]:
     """The manifest and the tables of a memory.
 
     Raises:
@@ -150,20 +154,9 @@ def read_memory(path: Path) -> tuple[MemoryManifest, dict[str, pa.Table]]:
         raise IndexingError(f"{place} has version {said}; this pairspace reads version {_VERSION}: build it again")
     try:
         manifest = MemoryManifest(**{k: v for k, v in content.items() if k not in ("format", "version")})
-        expected = {name: manifest.counts[name] for name in _TABLES}
+        return manifest, MemoryTables(path, manifest.counts)
     except (TypeError, KeyError) as error:
         raise IndexingError(f"{place} is damaged ({error}): build the memory again") from error
-    return manifest, {name: _table(path / f"{name}.parquet", name, count) for name, count in expected.items()}
-
-
-def _table(path: Path, name: str, count: int) -> pa.Table:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise IndexingError(f"{path} is missing or damaged ({error}): build the memory again") from error
-    if len(table) != count or not table.schema.equals(_TABLES[name]):
-        raise IndexingError(f"{path} is not the table that {MANIFEST} names: build the memory again")
-    return table
 
 
 def _sides(languages: list[str], sides: list[str]) -> dict[int, str]:
@@ -172,23 +165,18 @@ def _sides(languages: list[str], sides: list[str]) -> dict[int, str]:
     return {number: near[0] for number, near in found.items() if near}
 
 
-def _index(
-    path: Path, texts: pa.Table, rows: pa.Array, code: str, space: Any, side: str | None, progress: bool | None
-) -> None:
-    """Store the words of a language's texts, and their vectors where it has a side."""
-    try:
-        language_name(code)
-    except PairspaceError:
-        code = _PLAIN_WORDS
-    how: dict[str, Any] = {"side": side, "text": True, "language": code, "store_text": False}
-    with (
-        Index.create(path, None if side is None else space, **how) as index,
-        progress_bar(f"indexing {code}", len(rows), unit="texts", show=progress) as bar,
-    ):
-        for start in range(0, len(rows), _BATCH):
-            part = rows.slice(start, _BATCH)
-            items = texts["key"].take(part).to_pylist()
-            vectors = None if side is None else normalise(space.encode(items, side=side, progress=False))
-            index.add(part.to_pylist(), items, vectors=vectors, progress=False)
-            bar.advance(len(part))
+def _told(batches: Iterable[tuple[np.ndarray, list[str]]], bar: Bar) -> Iterator[tuple[np.ndarray, list[str]]]:
+    for rows, keys in batches:
+        yield rows, keys
+        bar.advance(len(rows))
+
+
+def _index(path: Path, batches: Iterable[tuple[np.ndarray, list[str]]], space: Any, side: str) -> None:
+    """Store the vectors of a language's texts."""
+    with Index.create(path, space, side=side, store_text=False) as index:
+        for rows, keys in batches:
+            for start in range(0, len(rows), _BATCH):
+                part = slice(start, start + _BATCH)
+                vectors = normalise(space.encode(keys[part], side=side, progress=False))
+                index.add(rows[part].tolist(), keys[part], vectors=vectors, progress=False)
         index.optimise(progress=False)

@@ -1,20 +1,25 @@
 """What goes into a translation memory: the units of translators' files and of pairs, and each distinct text once.
 
 Of XLIFF and PO only what is translated and needs no review is taken; of TMX all languages of a unit. Texts are told
-apart as they stand, and each has a key, the text with single blanks for all white space, by which it is found again.
+apart as they stand. They go to disk as they come, and of each only a digest of 16 bytes stays, by which it is known
+again: a memory of millions of units takes a few dozen bytes a text while it is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 
 from pairspace.bitext.inline_tags import kept_tags
 from pairspace.bitext.matching import key_of
+from pairspace.bitext.memory_tables import TableWriter, key_hash, table_path
 from pairspace.data import Unit, read_pairs
 from pairspace.data.files import plain_suffix
 from pairspace.data.translations import TRANSLATION_SUFFIXES, scan_units
@@ -23,23 +28,15 @@ from pairspace.errors import DataError
 
 __all__ = ["Remembered"]
 
-UNIT_TABLE = pa.schema(
-    [
-        ("file", pa.int32()),
-        ("id", pa.large_string()),
-        ("line", pa.int64()),
-        ("context", pa.large_string()),
-        ("plural", pa.int32()),
-    ]
-)
-TEXT_TABLE = pa.schema([("language", pa.int32()), ("text", pa.large_string()), ("key", pa.large_string())])
-VARIANT_TABLE = pa.schema([("unit", pa.int64()), ("text", pa.int64()), ("tags", pa.large_string())])
 _BATCH = 1 << 16
+_HELD = pa.schema([("language", pa.int32()), ("text", pa.large_string())])
 
 
-@dataclass
 class Remembered:
-    """Units as they are collected.
+    """Units as they are collected, in a folder; to be used in a `with` block.
+
+    Args:
+        folder: where the tables of the memory are written.
 
     Attributes:
         languages: codes, in the order they came in; those that differ in spelling alone are one.
@@ -49,19 +46,27 @@ class Remembered:
         counts: how many units have each pair of languages, source first.
     """
 
-    languages: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    skipped: int = 0
-    left: int = 0
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._texts: dict[tuple[int, str], int] = {}
+    def __init__(self, folder: Path) -> None:
+        self.languages: list[str] = []
+        self.files: list[str] = []
+        self.skipped = self.left = 0
+        self.counts: dict[tuple[str, str], int] = {}
+        self._folder = folder
         self._codes: dict[str, int] = {}
-        self._units, self._variants = _Rows(UNIT_TABLE), _Rows(VARIANT_TABLE)
+        self._units, self._held = TableWriter(folder, "units"), TableWriter(folder, "held", _HELD)
+        self._digests, self._sizes = bytearray(), array("H")
 
     def __len__(self) -> int:
         return self._units.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._units.close()
+        self._held.close()
 
     def add_file(self, path: Path, source: str | None, target: str | None, *, skip_bad: bool = False) -> None:
         """Take in the units of a file.
@@ -118,23 +123,52 @@ class Remembered:
         if len(texts) < 2:
             self.left += 1
             return
-        self._units.add((file, unit.id or unit.key, unit.line, unit.context, unit.plural))
-        tags = kept_tags({code: own for code, (_, own) in texts.items()})
+        tags = {code: own for code, (_, own) in texts.items()}
+        kept = "|".join(kept_tags(tags).values()) if any(tags.values()) else None
+        self._units.add((file, unit.id or unit.key, unit.line, unit.context, unit.plural, kept))
+        self._sizes.append(len(texts))
         for code, (text, _) in texts.items():
-            self._variants.add((len(self) - 1, self._text(code, text), tags[code] or None))
+            self._hold(self._language(code), text)
         first = self.languages[self._language(first)] if first in texts else ""
         for code in texts:
             pair = (first, self.languages[self._language(code)])
             if pair[0] and pair[0] != pair[1]:
                 self.counts[pair] = self.counts.get(pair, 0) + 1
 
-    def tables(self) -> dict[str, pa.Table]:
-        """The texts, the units, and which unit has which texts, in the order of the units."""
-        keys = list(self._texts)
-        texts = _Rows(TEXT_TABLE)
-        for language, text in keys:
-            texts.add((language, text, key_of(text)))
-        return {"texts": texts.table(), "units": self._units.table(), "variants": self._variants.table()}
+    def finish(self) -> dict[str, int]:
+        """Write the tables, once all units are there; returns how many rows each has."""
+        self._units.close()
+        self._held.close()
+        text_of, is_first = _numbered(np.frombuffer(self._digests, np.uint64).reshape(-1, 2))
+        languages, hashes = self._write_texts(is_first)
+        sizes, times = np.frombuffer(self._sizes, np.uint16), np.bincount(text_of)
+        with TableWriter(self._folder, "variants") as writer:
+            writer.write(np.repeat(np.arange(len(sizes)), sizes), text_of, np.argsort(text_of, kind="stable"))
+        order = np.argsort(hashes, kind="stable")
+        with TableWriter(self._folder, "keys") as writer:
+            writer.write(languages, np.cumsum(times) - times, hashes[order], order)
+        return {"texts": len(languages), "units": len(sizes), "variants": len(text_of), "keys": len(languages)}
+
+    def _hold(self, language: int, text: str) -> None:
+        raw = text.encode("utf-8", "surrogatepass")
+        self._digests += hashlib.blake2b(raw, digest_size=16, salt=language.to_bytes(4, "little")).digest()
+        self._held.add((language, text))
+
+    def _write_texts(self, is_first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Write each distinct text; returns their languages and the hashes of their keys."""
+        path, start = table_path(self._folder, "held"), 0
+        languages, hashes = list[np.ndarray](), list[np.ndarray]()
+        with pa.memory_map(str(path)) as file, TableWriter(self._folder, "texts") as writer:
+            held = pa.ipc.open_file(file)
+            for number in range(held.num_record_batches):
+                batch = held.get_batch(number)
+                chosen = batch.filter(pa.array(is_first[start : start + len(batch)]))
+                start += len(batch)
+                writer.write(chosen["text"])
+                languages.append(chosen["language"].to_numpy())
+                hashes.append(np.array([key_hash(key_of(text)) for text in chosen["text"].to_pylist()], np.uint64))
+        path.unlink()
+        return np.concatenate(languages), np.concatenate(hashes)
 
     def _add_pairs(self, path: Path, file: int, source: str | None, target: str | None, skip_bad: bool) -> None:
         if source is None or target is None:
@@ -157,33 +191,18 @@ class Remembered:
             self._codes[code] = alike
         return self._codes[code]
 
-    def _text(self, code: str, text: str) -> int:
-        return self._texts.setdefault((self._language(code), text), len(self._texts))
 
-
-class _Rows:
-    """Rows that become an Arrow table, a batch at a time."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema, self.count = schema, 0
-        self._rows: list[Sequence[Any]] = []
-        self._batches: list[pa.RecordBatch] = []
-
-    def add(self, row: Sequence[Any]) -> None:
-        self.count += 1
-        self._rows.append(row)
-        if len(self._rows) == _BATCH:
-            self._flush()
-
-    def table(self) -> pa.Table:
-        self._flush()
-        return pa.Table.from_batches(self._batches, self.schema)
-
-    def _flush(self) -> None:
-        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(self.schema)
-        arrays = [pa.array(list(column), form.type) for column, form in zip(columns, self.schema, strict=True)]
-        self._batches.append(pa.record_batch(arrays, schema=self.schema))
-        self._rows = []
+def _numbered(digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each digest, in order of first appearance, and whether it is the first of its kind."""
+    order = np.lexsort(digests.T)
+    changes = np.ones(len(digests), bool)
+    changes[1:] = np.any([half[order][1:] != half[order][:-1] for half in digests.T], axis=0)
+    firsts = order[changes]  # the sort is stable: of equal ones the first comes first
+    is_first = np.zeros(len(digests), bool)
+    is_first[firsts] = True
+    numbers = np.empty(len(digests), np.int64)
+    numbers[order] = (np.cumsum(is_first) - 1)[firsts][np.cumsum(changes) - 1]
+    return numbers, is_first
 
 
 def _zipped(columns: Iterable[pa.ChunkedArray]) -> Iterator[tuple[Any, ...]]:
