@@ -39,6 +39,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {  # how a s
     "one bag, additive margin": ({"encoder": "static", "shared_encoder": True}, NOTHING | MARGIN),
     "small transformers": ({"encoder": "transformer"}, NOTHING | {"epochs": 4}),
     "one small transformer for both": ({"encoder": "transformer:128", "shared_encoder": True}, NOTHING | {"epochs": 4}),
+    "one small transformer for both, batches of 256": (
+        {"encoder": "transformer:128", "shared_encoder": True},
+        NOTHING | {"epochs": 6, "batch_size": 256},
+    ),
     "e5 as it is": (E5 | {"projector": "identity"}, None),
     "e5, centred": (E5 | {"projector": "identity", "centre": True}, None),
     "e5, centred, linear projectors": (E5 | {"centre": True}, {}),
