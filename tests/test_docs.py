@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+import pairspace as ps
 from pairspace.data import sample_path
 
 ROOT = Path(__file__).parent.parent
@@ -22,10 +23,6 @@ BLOCK = re.compile(r"(<!-- not run[^>]*-->\n+)?```(python|bash)\n(.*?)```", re.D
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     return [(kind, code) for skipped, kind, code in BLOCK.findall(page.read_text(encoding="utf-8")) if not skipped]
-
-
-# A Python block meets the package as one that just started does; only what others wrote is imported already.
-ANEW = "import sys; [sys.modules.pop(name) for name in list(sys.modules) if name.partition('.')[0] == 'pairspace'];"
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +71,8 @@ def test_what_the_page_says_works(page, folder, cache, warm, tmp_path_factory):
     environment = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PAIRSPACE_CACHE": str(cache)}
     for kind, code in blocks(page):
         if kind == "python":
-            returned, out, err = warm.run(f"{ANEW}{code}", folder=programs, cwd=folder, **environment)
+            assert set(re.findall(r"\bps\.(\w+)", code)) <= set(ps.__all__)  # and no room that is imported here alone
+            returned, out, err = warm.run(code, folder=programs, cwd=folder, **environment)
         else:
             options = {"cwd": folder, "env": os.environ | environment, "text": True, "timeout": 300}
             done = subprocess.run(["bash", "-euc", code], capture_output=True, **options)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from typer.testing import CliRunner
 
 from pairspace.cli import app, main
@@ -21,17 +24,36 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.fixture(autouse=True)
+def unpainted(request, monkeypatch):
+    """Pictures of runs are put together and not painted, which would take longer than the runs; but see `painted`."""
+    if "painted" not in request.fixturenames:
+        monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda self, path: Path(path).write_bytes(b""))
+
+
 @pytest.fixture
-def files(tmp_path):
+def painted():
+    """For a test that looks at pictures of runs."""
+
+
+@pytest.fixture(scope="session")
+def pair_files(tmp_path_factory):
+    """The folder that `files` is a copy of."""
+    folder = tmp_path_factory.mktemp("files")
     rows = [(f"{a} {b}", f"{b} game {a} play", f"id-{a}{b}") for a in LETTERS for b in LETTERS]
-    (tmp_path / "pairs.csv").write_text("q,d,key\n" + "".join(f"{q},{d},{k}\n" for q, d, k in rows))
-    (tmp_path / "corpus.jsonl").write_text(
+    (folder / "pairs.csv").write_text("q,d,key\n" + "".join(f"{q},{d},{k}\n" for q, d, k in rows))
+    (folder / "corpus.jsonl").write_text(
         "".join(json.dumps({"_id": k, "title": "", "text": d}) + "\n" for _, d, k in rows)
     )
-    (tmp_path / "queries.jsonl").write_text("".join(json.dumps({"_id": f"q{k}", "text": q}) + "\n" for q, _, k in rows))
-    (tmp_path / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"q{k}\t{k}\t1\n" for *_, k in rows))
-    (tmp_path / "texts.txt").write_text("".join(q + "\n" for q, *_ in rows))
-    return tmp_path
+    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": f"q{k}", "text": q}) + "\n" for q, _, k in rows))
+    (folder / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(f"q{k}\t{k}\t1\n" for *_, k in rows))
+    (folder / "texts.txt").write_text("".join(q + "\n" for q, *_ in rows))
+    return folder
+
+
+@pytest.fixture
+def files(pair_files, tmp_path):
+    return shutil.copytree(pair_files, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pairspace.cli import app
 from pairspace.errors import PairspaceError
 from pairspace.index import Index
 
@@ -29,13 +32,24 @@ def train_arguments(files, encoder, output="space", *more):
     )
 
 
+@pytest.fixture(scope="module")
+def trained(pair_files, plain_folder, tmp_path_factory):
+    """A folder with a space that was trained, and with the cache as that left it; not to be altered."""
+    folder = shutil.copytree(pair_files, tmp_path_factory.mktemp("trained"), dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAIRSPACE_CACHE", str(folder / "cache"))
+        done = CliRunner().invoke(app, [str(one) for one in train_arguments(folder, plain_folder)])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
 @pytest.fixture
-def space(run, files, plain_folder):
-    run(*train_arguments(files, plain_folder))
-    return files / "space"
+def space(trained, files, cache):
+    shutil.copytree(trained / "cache", cache)
+    return shutil.copytree(trained / "space", files / "space")
 
 
-def test_train_says_the_score_before_and_after(run, files, plain_folder):
+def test_train_says_the_score_before_and_after(run, files, plain_folder, painted):
     said = run(*train_arguments(files, plain_folder))
     assert "256 pairs, 0 exact duplicates" in said and "before training" in said
     assert (files / "space" / "history.png").read_bytes().startswith(b"\x89PNG")
