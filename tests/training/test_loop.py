@@ -62,6 +62,14 @@ def test_projectors_hold_the_best_weights_and_training_stops_when_patience_is_ou
     assert not any(p.training for p in problem.projectors)
 
 
+def test_a_perfect_score_does_not_stop_what_can_still_be_learnt(planted, monkeypatch):
+    problem = planted()
+    scores = iter([0.8, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9])
+    monkeypatch.setattr(Validation, "score_of", lambda self, *vectors: Score(0.0, next(scores)))
+    history = problem.train(options={"epochs": 20, "patience": 2})
+    assert history.best_epoch == 4 and history.records[-1]["epoch"] == 6
+
+
 def test_where_training_only_harms_the_start_is_kept(planted, monkeypatch):
     problem = planted()
     scores = iter([0.9] + [0.1] * 9)

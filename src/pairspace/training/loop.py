@@ -186,7 +186,8 @@ class _Run:
             values |= self.processes.tell(self.validation.record() if self.processes.first else None)
             top = values["validation_MRR@10"]
         self.history.records.append({"epoch": self.epoch} | self.objective.scalars() | values)
-        if self.validation is None or top > self.top:
+        perfect = top == self.top == 1.0  # which says no more: the epoch that has seen more is kept
+        if self.validation is None or top > self.top or perfect:
             self.best, self.top, self.stale, self.history.best_epoch = _weights(self.model), top, 0, self.epoch
         else:
             self.stale += 1
