@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -196,6 +197,13 @@ def test_files_of_all_kinds_go_into_one_memory(tmp_path, tmx):
         TranslationMemory.build(tmp_path / "tm2", tmp_path / "p.tsv")
 
 
+def test_reading_is_told_line_by_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pairspace.bitext.remembered._SHOWN", 1)
+    write_tmx(tmp_path / "a.tmx", PAIRS, source_language="en", target_language="it")
+    TranslationMemory.build(tmp_path / "tm", tmp_path / "a.tmx", progress=True).close()
+    assert "reading a.tmx" in (told := capsys.readouterr().err) and "lines/s" in told and "/34" in told
+
+
 def test_what_cannot_be_a_memory_is_refused(tmp_path, tmx, memory):
     with pytest.raises(StorageError, match="exists already"):
         TranslationMemory.build(tmp_path / "tm", tmx)
@@ -206,6 +214,11 @@ def test_what_cannot_be_a_memory_is_refused(tmp_path, tmx, memory):
     other.sides = ("title", "body")
     with pytest.raises(PairspaceError, match="a side must be called as its language"):
         TranslationMemory.build(tmp_path / "other", tmx, other)
+    with pytest.raises(DataError, match="none.tmx: no such file"):
+        TranslationMemory.build(tmp_path / "other", tmp_path / "folder" / "none.tmx")
+    (tmp_path / "cut.tmx.gz").write_bytes(gzip.compress(tmx.read_bytes())[:-9])
+    with pytest.raises(DataError, match="cut.tmx.gz"):
+        TranslationMemory.build(tmp_path / "other", tmp_path / "cut.tmx.gz")
     assert not (tmp_path / "other").exists()
 
 

@@ -20,15 +20,17 @@ import pyarrow as pa
 from pairspace.bitext.inline_tags import kept_tags
 from pairspace.bitext.matching import key_of
 from pairspace.bitext.memory_tables import TableWriter, key_hash, table_path
-from pairspace.data import Unit, read_pairs
+from pairspace.data import Unit, open_binary, read_pairs
 from pairspace.data.files import plain_suffix
 from pairspace.data.translations import TRANSLATION_SUFFIXES, scan_units
 from pairspace.data.units import same_language
 from pairspace.errors import DataError
+from pairspace.progress import progress_bar
 
 __all__ = ["Remembered"]
 
 _BATCH = 1 << 16
+_SHOWN = 1000  # lines between two changes of the bar
 _HELD = pa.schema([("language", pa.int32()), ("text", pa.large_string())])
 
 
@@ -68,7 +70,15 @@ class Remembered:
         self._units.close()
         self._held.close()
 
-    def add_file(self, path: Path, source: str | None, target: str | None, *, skip_bad: bool = False) -> None:
+    def add_file(
+        self,
+        path: Path,
+        source: str | None,
+        target: str | None,
+        *,
+        skip_bad: bool = False,
+        progress: bool | None = None,
+    ) -> None:
         """Take in the units of a file.
 
         Args:
@@ -76,6 +86,7 @@ class Remembered:
             source: its language, for a file that does not say so; of several in a TMX the one to read from.
             target: likewise; in a TMX all others are taken too.
             skip_bad: leave out what cannot be read, and count it.
+            progress: show a bar.
 
         Raises:
             DataError: a file that cannot be read, or languages that are not known.
@@ -85,13 +96,18 @@ class Remembered:
         if plain_suffix(path) not in TRANSLATION_SUFFIXES:
             self._add_pairs(path, number, source, target, skip_bad)
             return
-        for unit in scan_units(path, source=source, target=target):
-            if isinstance(unit, DataError):
-                if not skip_bad:
-                    raise DataError(f"{unit}; skip_bad=True (--skip-bad) leaves such units out") from unit
-                self.skipped += 1
-            else:
+        line = 0
+        with progress_bar(f"reading {path.name}", _count_lines(path), unit="lines", show=progress) as bar:
+            for unit in scan_units(path, source=source, target=target):
+                if isinstance(unit, DataError):
+                    if not skip_bad:
+                        raise DataError(f"{unit}; skip_bad=True (--skip-bad) leaves such units out") from unit
+                    self.skipped += 1
+                    continue
                 self.add(unit, number, source, target)
+                if unit.line - line >= _SHOWN:
+                    bar.advance(unit.line - line)
+                    line = unit.line
 
     def add(self, unit: Unit, file: int, source: str | None = None, target: str | None = None) -> None:
         """Take in one unit.
@@ -190,6 +206,15 @@ class Remembered:
                 self.languages.append(code)
             self._codes[code] = alike
         return self._codes[code]
+
+
+def _count_lines(path: Path) -> int:
+    """How many lines a file has; 0 where it is broken, which its reader will say."""
+    try:
+        with open_binary(path) as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return 0
 
 
 def _numbered(digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
