@@ -214,8 +214,8 @@ def test_what_cannot_be_a_memory_is_refused(tmp_path, tmx, memory):
     other.sides = ("title", "body")
     with pytest.raises(PairspaceError, match="a side must be called as its language"):
         TranslationMemory.build(tmp_path / "other", tmx, other)
-    with pytest.raises(DataError, match="none.tmx: no such file"):
-        TranslationMemory.build(tmp_path / "other", tmp_path / "folder" / "none.tmx")
+    with pytest.raises(DataError, match="gone.tmx: no such file"):
+        TranslationMemory.build(tmp_path / "other", tmp_path / "gone.tmx")
     (tmp_path / "cut.tmx.gz").write_bytes(gzip.compress(tmx.read_bytes())[:-9])
     with pytest.raises(DataError, match="cut.tmx.gz"):
         TranslationMemory.build(tmp_path / "other", tmp_path / "cut.tmx.gz")
