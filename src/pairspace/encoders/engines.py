@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pairspace.encoders.quiet import quiet
+from pairspace.encoders.quiet import import_openvino, quiet
 
 __all__ = ["Batch", "Engine", "OpenVinoEngine", "TorchEngine", "agrees", "agrees_or_warns"]
 
@@ -76,8 +76,7 @@ class OpenVinoEngine:
         bf16: bool,
         example: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        import openvino as ov
-
+        ov = import_openvino()
         self.layers = tuple(layers)
         self.title = f"openvino {'bf16' if bf16 else 'fp32'}"
         if example is None:
@@ -92,8 +91,7 @@ class OpenVinoEngine:
 
     def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
         """See Engine; `layers` are some of those that the graph gives."""
-        import openvino as ov
-
+        ov = import_openvino()
         places = [self.layers.index(layer) for layer in layers]
 
         def done(request: Any, rows: np.ndarray) -> None:

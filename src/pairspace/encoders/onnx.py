@@ -23,6 +23,7 @@ from pairspace.encoders.image import ImageEncoder
 from pairspace.encoders.pictures import pixel_batches
 from pairspace.encoders.preprocessing import PREPROCESSOR, read_preprocessing
 from pairspace.encoders.protocol import SAVED
+from pairspace.encoders.quiet import import_openvino
 from pairspace.errors import EncoderError
 
 __all__ = ["OnnxImageEncoder"]
@@ -61,8 +62,7 @@ class OnnxImageEncoder(ImageEncoder):
     def _graph(self) -> Any:
         if not has_openvino():
             raise EncoderError(f"{self.path}: ONNX files are run by OpenVINO: pip install 'pairspace[fast]'")
-        import openvino as ov
-
+        ov = import_openvino()
         try:
             graph = ov.Core().read_model(self.path)
             height, width = self.preprocessing.size
@@ -74,9 +74,8 @@ class OnnxImageEncoder(ImageEncoder):
 
     @cached_property
     def _compiled(self) -> Any:
-        import openvino as ov
-
-        return ov.Core().compile_model(self._graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        return import_openvino().Core().compile_model(self._graph, "CPU", options)
 
     @cached_property
     def _own_fingerprint(self) -> str:
