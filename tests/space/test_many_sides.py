@@ -12,7 +12,24 @@ from pairspace.space import Space
 from pairspace.space.preparing import hold_out
 from pairspace.space.reading import pairings, read_data
 
-WORDS = "sun moon star tree house road sea boat fox bread milk salt king bell door hand".split()
+WORDS = [
+    "sun",
+    "moon",
+    "star",
+    "tree",
+    "house",
+    "road",
+    "sea",
+    "boat",
+    "fox",
+    "bread",
+    "milk",
+    "salt",
+    "king",
+    "bell",
+    "door",
+    "hand",
+]
 LANGUAGES = ("en", "it", "de")
 HOW = {"epochs": 24, "batch_size": 32, "encoder_learning_rate": 0.05, "validation": 0.25}
 
@@ -103,7 +120,7 @@ def test_pairs_of_three_sides_are_two_data_sets():
         {language: [say(language, words) for words in sentences(4, 1)] for language in LANGUAGES}
     )
     assert [(one.query, one.document) for one in pairings(space, [three])] == [("en", "it"), ("en", "de")]
-    assert [one[1:] for one in pairings(space, [translated("it", "de", sentences(4, 1)), three])][0] == ("it", "de")
+    assert next(one[1:] for one in pairings(space, [translated("it", "de", sentences(4, 1)), three])) == ("it", "de")
 
 
 def test_items_of_all_sides_are_numbered_through():
