@@ -11,7 +11,7 @@ from pairspace.bitext import word_index
 from pairspace.bitext.word_index import WordIndex
 from pairspace.errors import IndexingError
 
-WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_texts_most_like_a_question_are_found(build, monkeypatch, step):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS[:9], rng.integers(0, 6))) for _ in range(60)]
     index = build(texts)
-    for query in [*texts[:20], "kappa", "kappa alpha beta", ""]:
+    for query in [*texts[:20], "kappa", "kappa lambda mu nu alpha beta gamma", ""]:
         likeness = slow(query, texts)
         found = index.search(query, 5)
         wanted = sorted((one for one in likeness if one > 0), reverse=True)[:5]

@@ -153,8 +153,8 @@ def test_prefixes_are_looked_through_and_kept(tmp_path):
 
 
 def test_marks_of_sentences_are_no_tags(tmp_path):
-    marked = "<target><mrk mtype='seg' mid='0'>Guarda <mrk mtype='protected'>X</mrk></mrk><mrk mtype='seg'/></target>"
-    path = write(tmp_path / "a.xlf", FIRST.replace('<target state="needs-adaptation">Guarda</target>', marked))
+    marked = "<mrk mtype='seg' mid='0'>Guarda <mrk mtype='protected'><mrk mtype='seg'/>X</mrk></mrk>"
+    path = write(tmp_path / "a.xlf", FIRST.replace('<target state="needs-adaptation">Guarda<', f"<target>{marked}<"))
     unit = list(read_units(path))[3]
     assert (unit.target, unit.tags_target) == ("Guarda X", (("<mrk mtype='protected'>", 7), ("</mrk>", 8)))
 

@@ -38,13 +38,11 @@ def kept_tags(variants: Mapping[str, Sequence[Tag]]) -> dict[str, str]:
         have numbers of their own.
     """
     kept, used = dict[str, str](), 0
-    first: list[Code] = []
+    first = read_codes(next(iter(variants.values()), ()))
     for language, tags in variants.items():
-        codes = read_codes(tags)
-        first = first if kept else codes
-        numbers = _numbers(codes, _counterparts(codes, first), used)
-        used += len(codes)
-        kept[language] = " ".join(f"{mark.place}{mark.sign}{mark.number}" for mark in _marks(tags, codes, numbers))
+        marks = _marks(tags, first, used)
+        used += len(marks)
+        kept[language] = " ".join(f"{mark.place}{mark.sign}{mark.number}" for mark in marks)
     return kept
 
 
@@ -60,7 +58,7 @@ def same_tags(text: str, tags: Sequence[Tag], other: str, kept: str) -> bool:
     """
     if not tags and not kept:
         return True
-    one, two = _shape(text, _marks_of(tags)), _shape(other, _read(kept))
+    one, two = _shape(text, _marks(tags)), _shape(other, _read(kept))
     return one == two and (key_of(text) == key_of(other) or all(mark.place in (0, _END) for mark in one))
 
 
@@ -80,15 +78,24 @@ def carried_tags(tags: Sequence[Tag], kept: str, target: str) -> tuple[Tag, ...]
     if sorted(mark[1:] for mark in marks) != sorted(raw):
         return None
     placed = tuple(Tag(raw[mark[1:]], mark.place) for mark in marks)
-    return placed if _pattern(_marks_of(placed)) == _pattern(marks) else None
+    return placed if _pattern(_marks(placed)) == _pattern(marks) else None
 
 
 def wrapped_tags(text: str, tags: Sequence[Tag], target: str) -> tuple[Tag, ...] | None:
     """The tags of a text around its translation; None if some of them stand between words."""
-    places = [mark.place for mark in _shape(text, _marks_of(tags))]
+    places = [mark.place for mark in _shape(text, _marks(tags))]
     if any(place not in (0, _END) for place in places):
         return None
     return tuple(Tag(tag.raw, len(target) if place else 0) for tag, place in zip(tags, places, strict=True))
+
+
+def _marks(tags: Sequence[Tag], first: Sequence[Code] = (), used: int = 0) -> list[_Mark]:
+    """What tags do, with numbers: those of their counterparts in the first text, from `used` on where there is none."""
+    codes = read_codes(tags)
+    known = _counterparts(codes, first)
+    numbers = [known.get(place, used + place) for place in range(len(codes))]
+    owners = [place if code.partner is None else code.partner for place, code in enumerate(codes)]
+    return [_Mark(tag.place, code.sign, numbers[owner]) for tag, code, owner in zip(tags, codes, owners, strict=True)]
 
 
 def _counterparts(codes: Sequence[Code], first: Sequence[Code]) -> dict[int, int]:
@@ -104,21 +111,6 @@ def _counterparts(codes: Sequence[Code], first: Sequence[Code]) -> dict[int, int
                 found[place] = number
                 free.remove(number)
     return found
-
-
-def _numbers(codes: Sequence[Code], known: Mapping[int, int], used: int) -> list[int]:
-    """The number of each code: the one known, another if none is, and of one that closes that of its partner."""
-    own = [known.get(place, used + place) for place in range(len(codes))]
-    return [own[place] if code.partner is None else own[code.partner] for place, code in enumerate(codes)]
-
-
-def _marks_of(tags: Sequence[Tag]) -> list[_Mark]:
-    codes = read_codes(tags)
-    return _marks(tags, codes, _numbers(codes, {}, 0))
-
-
-def _marks(tags: Sequence[Tag], codes: Sequence[Code], numbers: Sequence[int]) -> list[_Mark]:
-    return [_Mark(tag.place, code.sign, number) for tag, code, number in zip(tags, codes, numbers, strict=True)]
 
 
 def _read(kept: str) -> list[_Mark]:
