@@ -37,7 +37,8 @@ class FakeSpace:
     has_start = True
 
     def part(self, side: str) -> SimpleNamespace:
-        return SimpleNamespace(starts_equal=True, items=Pairs.items)
+        encoder = SimpleNamespace(modality="text")
+        return SimpleNamespace(starts_equal=True, items=Pairs.items, encoder=encoder)
 
     def features(self, items: Any, side: str, *, cache: bool = True, progress: bool | None = None) -> FakeFeatures:
         self.calls.append((side, len(items)))
