@@ -179,11 +179,11 @@ def shuffled():
 
 @pytest.fixture(scope="session")
 def new_space(plain_folder, masked_folder, tmp_path_factory):
-    """`new_space(kind)`: a new space, and how it is fit."""
+    """`new_space(kind)`: a new space, and how it is fit; more arguments go to `Space.create`."""
     from pairspace.features import FeatureCache
     from pairspace.space import Space
 
-    def make(kind):
+    def make(kind, **more):
         options, how = KINDS[kind]
         text = (
             json.dumps({"encoder": "MODEL"} | options)
@@ -192,7 +192,7 @@ def new_space(plain_folder, masked_folder, tmp_path_factory):
         )
         own = json.loads(text)
         cache = FeatureCache(tmp_path_factory.mktemp("cache")) if own.pop("cache", False) else False
-        space = Space.create(("title", "body"), device="cpu", cache=cache, name=kind, **own)
+        space = Space.create(("title", "body"), device="cpu", cache=cache, name=kind, **(own | more))
         return space, FIT | how
 
     return make

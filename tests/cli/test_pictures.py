@@ -54,7 +54,7 @@ def test_a_folder_of_pictures_is_indexed_and_searched_by_words_picture_and_both(
     assert words == pytest.approx([one["score"] for one in hits[:10]], abs=1e-5)
     mixed = found(run, index, "a red circle", "--image", drawings / "7.png", "--weight", "0.9")[0]
     assert mixed["hits"][0]["id"] == "7.png" and "7.png + a red circle" in mixed["query"]
-    assert "drawings/7.png" in run("search", index, "--image", drawings / "7.png", "-k", "1")
+    assert "1.000  7.png" in run("search", index, "--image", drawings / "7.png", "-k", "1")
     for wrong, says in (
         (("--image", trained / "none.png"), "none.png: no such file"),
         ((), "nothing to ask with"),
