@@ -90,7 +90,8 @@ def test_sentence_transformers_gives_the_same_vectors(trained, tmp_path):
     joined = join_spaces([trained("frozen", precision="fp32"), trained("bag")])
     joined.save_pretrained(tmp_path / "both")
     model = sentence_transformers.SentenceTransformer(str(tmp_path / "both"), device="cpu", trust_remote_code=True)
-    np.testing.assert_allclose(model.encode_query(TEXTS), vectors(joined)[0], atol=1e-5)
+    cosines = np.sum(model.encode_query(TEXTS) * vectors(joined)[0], 1)
+    np.testing.assert_allclose(cosines, 1, atol=1e-6)  # features of our own are kept in float16
 
 
 def test_what_cannot_be_joined(trained, new_space, plain_folder):
