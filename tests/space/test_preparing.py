@@ -137,7 +137,7 @@ def test_an_encoder_that_has_no_weights_here(shuffled, tmp_path, plain_folder):
     space = Space.create(
         ("title", "body"), encoder={"title": str(tmp_path / "own.npy"), "body": str(plain_folder)}, device="cpu"
     )
-    with pytest.raises(SpaceError, match=r"encoder of side 'title', .*own\.npy, cannot be trained: encoders of pictures, features that"):
+    with pytest.raises(SpaceError, match=r"of side 'title', .*own\.npy, cannot be trained: .*features that"):
         space.fit(shuffled, train_encoders=["title"], **FIT)
     assert not space.part("title").branches[0].trains
 
