@@ -128,7 +128,7 @@ def serve(path: str) -> dict[str, Any]:
 
 
 def import_all() -> None:
-    """What a child would import."""
+    """What a child would import, and what it would do once: find fonts, read verbs."""
     global IMPORTED
     if "pairspace.space" in sys.modules:
         return
@@ -138,12 +138,18 @@ def import_all() -> None:
 
     import gc
 
-    import matplotlib.backends.backend_agg  # noqa: F401
     import pandas  # noqa: F401 (by pyarrow, where it is installed)
-    import transformers.models.bert.modeling_bert  # noqa: F401
+    import transformers.models.bert.modeling_bert
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from typer.testing import CliRunner
 
-    import pairspace.cli  # noqa: F401
+    import pairspace.evaluation  # noqa: F401
+    from pairspace.cli import app
+    from pairspace.training import History
 
+    _ = transformers.AutoConfig, transformers.AutoModel, transformers.AutoTokenizer
+    CliRunner().invoke(app, ["info", os.devnull])
+    FigureCanvasAgg(History([{"epoch": 0}]).figure()).draw()
     gc.collect()
     gc.freeze()  # or each child would copy every page on which it counts references
 
