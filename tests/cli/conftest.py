@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from typer.testing import CliRunner
 
 from pairspace.cli import app, main
 from pairspace.errors import PairspaceError
@@ -18,10 +20,20 @@ from pairspace.space import Space
 LETTERS = "abcdefghijklmnop"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True, name="cache")
+def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PAIRSPACE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once():
+    """Typer reads the options of every verb anew in each call, which takes 0.1 s."""
+    read = cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", read)
+        patch.setattr("typer.testing._get_command", read)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +84,7 @@ def run():
     """`run("train", ...)`: what it printed; errors of ours are raised."""
 
     def run(*arguments, code=0):
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        result = typer.testing.CliRunner().invoke(app, [str(a) for a in arguments])
         if isinstance(result.exception, PairspaceError):
             raise result.exception
         assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
