@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pairspace.errors import IndexingError
+from pairspace.index.planning import reads_pictures
 
 if TYPE_CHECKING:
     from pairspace.index.index import Index
 
-__all__ = ["ask", "reads_pictures", "words_or_pictures"]
-
-
-def reads_pictures(space: Any, side: str) -> bool:
-    """Whether a side's items are pictures."""
-    return hasattr(space, "part") and getattr(space.part(side).encoder, "modality", "") == "image"
-
-
-def words_or_pictures(spaces: Mapping[str, Any], sides: Sequence[str], text: bool) -> bool:
-    """Whether an index is to hold pictures.
-
-    Args:
-        spaces: by vector name.
-        sides: of each the one that is indexed.
-        text: the words are wanted too.
-
-    Raises:
-        IndexingError: they are, and there are none.
-    """
-    pictures = any(reads_pictures(space, side) for space, side in zip(spaces.values(), sides, strict=True))
-    if pictures and text:
-        raise IndexingError("pictures have no words that could be indexed: leave out text=True (--text)")
-    return pictures
+__all__ = ["ask"]
 
 
 def ask(index: Index, words: Sequence[str], picture: Path | None = None, *, weight: float = 0.5) -> dict[str, Any]:

@@ -20,15 +20,14 @@ from weakref import WeakValueDictionary
 
 from pairspace.data.files import atomic_folder
 from pairspace.errors import IndexingError
-from pairspace.index.asking import words_or_pictures
-from pairspace.index.edge import EdgeEngine, lock_file
-from pairspace.index.engine import Engine, Field, Found, Point
+from pairspace.index.edge import lock_file
+from pairspace.index.engine import Engine, Found, Point
 from pairspace.index.filters import parse_filter
 from pairspace.index.hubs import Hubs, check_similarity, corrected, depth, of_length_one, write_reference
 from pairspace.index.hybrid import DEPTH, fuse, fusion_weights
-from pairspace.index.lexical import Lexical
 from pairspace.index.lock import Lock
-from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike, is_sparse
+from pairspace.index.manifest import MANIFEST, Manifest, SpaceLike
+from pairspace.index.planning import ENGINES, fields_of, plan
 from pairspace.index.records import (
     HUBS,
     ID,
@@ -41,7 +40,6 @@ from pairspace.index.records import (
     part,
     point_key,
 )
-from pairspace.index.seismic import SeismicEngine
 from pairspace.index.vectors import BM25, Spaces, Vectors, as_queries, checked_pruning, checked_vectors, named_spaces
 from pairspace.progress import progress_bar
 
@@ -49,7 +47,6 @@ __all__ = ["Index"]
 
 EXPANSIONS = ("full", "none", "rescore")
 _ENGINE = "engine"
-_ENGINES = {"edge": EdgeEngine, "seismic": SeismicEngine}
 
 
 class Index:
@@ -118,36 +115,26 @@ class Index:
         """
         path = Path(path)
         spaces = named_spaces(space)
-        if not spaces and not text:
-            raise IndexingError("an index needs a space, or text=True for an index of words alone")
-        pictures = words_or_pictures(spaces, [_known_side(one, side) for one in spaces.values()], text)
-        if engine not in _ENGINES:
-            raise IndexingError(f"engine must be one of {', '.join(_ENGINES)}, got {engine!r}")
-        if engine == "seismic" and not any(is_sparse(one) for one in spaces.values()):
-            raise IndexingError("the engine 'seismic' is for vectors of sparse spaces, and there are none")
-        manifest = Manifest(
-            {name: Manifest.note(one, _known_side(one, side), path) for name, one in spaces.items()},
-            passages=passages,
-            store_text=store_text and not pictures,
-            pruning=checked_pruning(mass, terms),
+        manifest = plan(
+            path,
+            spaces,
+            side=side,
+            text=text,
+            language=language,
+            store_text=store_text,
             engine=engine,
+            passages=passages,
+            pruning=checked_pruning(mass, terms),
         )
-        if text:
-            first = next(iter(spaces.values()), None)
-            manifest.text = Lexical.fresh(language or (first.language if first else "english")).settings
-        fields = {
-            name: Field("sparse" if note.sparse else "multi" if passages else "dense", note.dimension)
-            for name, note in manifest.spaces.items()
-        } | ({BM25: Field("terms")} if text else {})
         cls._close_older(path)
         if overwrite and (path / MANIFEST).is_file():
             Lock(lock_file(path / _ENGINE)).release()  # refuses where it is in use
         with atomic_folder(path, overwrite, marker=MANIFEST) as temporary:
             if reference is not None:
                 write_reference(temporary, manifest, Vectors(path, manifest, spaces), reference)
-            _ENGINES[engine].create(temporary / _ENGINE, fields).close()
+            ENGINES[engine].create(temporary / _ENGINE, fields_of(manifest)).close()
             manifest.write(temporary)
-        return cls(path, manifest, _ENGINES[manifest.engine].open(path / _ENGINE), spaces)
+        return cls(path, manifest, ENGINES[manifest.engine].open(path / _ENGINE), spaces)
 
     @classmethod
     def open(cls, path: str | Path, space: Spaces | None = None) -> Index:
@@ -170,7 +157,7 @@ class Index:
         for name, one in spaces.items():
             manifest.spaces[name].check(one, path)
         cls._close_older(path)
-        return cls(path, manifest, _ENGINES[manifest.engine].open(path / _ENGINE), spaces)
+        return cls(path, manifest, ENGINES[manifest.engine].open(path / _ENGINE), spaces)
 
     def add(
         self,
@@ -397,9 +384,3 @@ class Index:
     def _check_open(self) -> None:
         if self._closed:
             raise IndexingError(f"{self.path} is closed: open it again with Index.open")
-
-
-def _known_side(space: SpaceLike, side: str | None) -> str:
-    if side is not None and side not in space.sides:
-        raise IndexingError(f"the space {space.name!r} has no side {side!r}; it has {', '.join(space.sides)}")
-    return side or space.document_side
