@@ -2,6 +2,7 @@
 
 from pairspace.tagging.calibration import Platt, Ranks, ZScores
 from pairspace.tagging.cdul import CdulOptions, Student, aggregate, pseudo_labels, train_student
+from pairspace.tagging.checks import check_classes, check_labels
 from pairspace.tagging.classifier import FUSIONS, TagClassifier
 from pairspace.tagging.contact_sheet import Sheet, contact_sheet
 from pairspace.tagging.joint import JointOptions, fit_classifier
@@ -9,8 +10,8 @@ from pairspace.tagging.local import LocalOptions, LocalScores, local_scores
 from pairspace.tagging.losses import LOSSES
 from pairspace.tagging.maps import MapOptions, MapScores, map_scores
 from pairspace.tagging.scores import global_scores
-from pairspace.tagging.templates import BACKGROUND, CLIP_7, CLIP_80, PHOTO, SCENE, check_classes, class_vectors
-from pairspace.tagging.thresholds import best_threshold, best_thresholds, check_labels
+from pairspace.tagging.templates import BACKGROUND, CLIP_7, CLIP_80, PHOTO, SCENE, class_vectors
+from pairspace.tagging.thresholds import best_threshold, best_thresholds
 from pairspace.tagging.writing import Tags, write_tags, write_xmp, xmp
 
 __all__ = [

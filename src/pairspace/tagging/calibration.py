@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pairspace.errors import DataError, ShapeError
-from pairspace.tagging.thresholds import check_labels
+from pairspace.tagging.checks import check_labels
 
 __all__ = ["Platt", "Ranks", "ZScores"]
 

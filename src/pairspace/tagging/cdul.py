@@ -34,6 +34,7 @@ from torch import Tensor
 
 from pairspace.errors import PairspaceError, ShapeError, TrainingError
 from pairspace.tagging.classifier import TagClassifier
+from pairspace.tagging.steps import Steps
 
 __all__ = ["CdulOptions", "Student", "aggregate", "pseudo_labels", "realign", "train_student"]
 
@@ -41,40 +42,30 @@ _EDGE = 1e-6  # pseudo-labels stay this far from 0 and 1
 
 
 @dataclass(frozen=True)
-class CdulOptions:
-    """How a student is trained.
+class CdulOptions(Steps):
+    """How a student is trained. See `Steps` for the rest.
 
     Attributes:
         outputs: "softmax" over classes, as published, or "sigmoid" of each.
-        layers: of the classifier, 1 or 2.
-        width: of its hidden layer.
-        epochs: passes over the pictures.
-        batch_size: pictures a step.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
         warm_up: epochs before the first turn of the pseudo-labels.
         every: epochs between such turns; 0 leaves the pseudo-labels as they are.
         step: length of their step.
-        seed: of the weights and the order.
     """
 
-    outputs: str = "softmax"
-    layers: int = 2
-    width: int = 512
     epochs: int = 15
     batch_size: int = 128
     learning_rate: float = 3e-4
-    weight_decay: float = 0.01
+    outputs: str = "softmax"
     warm_up: int = 5
     every: int = 5
     step: float = 1.0
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.outputs not in ("softmax", "sigmoid"):
             raise PairspaceError(f"outputs must be softmax or sigmoid, got {self.outputs!r}")
-        if self.epochs < 1 or self.batch_size < 1 or self.every < 0 or self.warm_up < 0:
-            raise PairspaceError("epochs and batch_size must be at least 1, warm_up and every at least 0")
+        if self.every < 0 or self.warm_up < 0:
+            raise PairspaceError(f"warm_up and every must be at least 0, got {self.warm_up} and {self.every}")
 
 
 @dataclass(frozen=True)
@@ -181,11 +172,8 @@ def train_student(
             outputs=options.outputs,
         )
     vectors, here = model.prepare(image, None)
-    unit = torch.nn.functional.normalize(vectors["image"], dim=1).double()
-    deviation = unit.std(0, unbiased=False)
-    model.mean_image.copy_(unit.mean(0))
-    model.scale_image.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
-    optimizer = torch.optim.AdamW(model.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    model.standardise(vectors, here)
+    optimizer = options.optimizer(model)
     losses = []
     for epoch in range(options.epochs):
         if options.every and epoch and epoch >= options.warm_up and (epoch - options.warm_up) % options.every == 0:
@@ -195,13 +183,7 @@ def train_student(
         for rows in torch.split(torch.randperm(len(y), generator=draw), options.batch_size):
             logits = model({"image": vectors["image"][rows]}, {"image": here["image"][rows]})
             loss = divergence(logits, y[rows], outputs=options.outputs)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss became {loss.item()}: lower the learning rate ({options.learning_rate:g})"
-                )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            options.descend(loss, optimizer)
             total += loss.item() * len(rows)
         losses.append(total / len(y))
     return Student(model.eval(), y.numpy(), tuple(losses))

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pairspace.data import atomic_folder
 from pairspace.errors import PairspaceError, ShapeError, SpaceError
-from pairspace.tagging.templates import check_classes
+from pairspace.tagging.checks import check_classes
 
 __all__ = ["FUSIONS", "TagClassifier"]
 
@@ -192,6 +192,16 @@ class TagClassifier(nn.Module):
                 f"row {int(neither.nonzero()[0, 0])} has no vector at all: it needs a picture's or a text's"
             )
         return vectors, here
+
+    @torch.no_grad()
+    def standardise(self, vectors: dict[str, Tensor], here: dict[str, Tensor]) -> None:
+        """Take means and deviations from the vectors that are there, as `prepare` gives them."""
+        for name, one in vectors.items():
+            unit = nn.functional.normalize(one[here[name]], dim=1).double()
+            if len(unit):
+                deviation = unit.std(0, unbiased=False)
+                getattr(self, f"mean_{name}").copy_(unit.mean(0))
+                getattr(self, f"scale_{name}").copy_(torch.where(deviation > 1e-6, deviation, 1.0))
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write `config.json` and `classifier.safetensors`; an older classifier there is replaced.

@@ -20,53 +20,37 @@ from torch import Tensor
 from pairspace.errors import PairspaceError, ShapeError, TrainingError
 from pairspace.tagging.classifier import TagClassifier
 from pairspace.tagging.losses import LOSSES
+from pairspace.tagging.steps import Steps
 from pairspace.tagging.thresholds import best_thresholds
 
 __all__ = ["JointOptions", "fit_classifier"]
 
 
 @dataclass(frozen=True)
-class JointOptions:
-    """How a classifier is built and trained.
+class JointOptions(Steps):
+    """How a classifier is built and trained; the learning rate falls to 0 along a cosine. See `Steps` for the rest.
 
     Attributes:
         fusion: "concat", "sum", "product" or "gate".
-        width: of the common space and the hidden layer.
-        layers: 1 or 2.
         dropout: before the last layer.
         loss: "bce", "focal" or "asymmetric".
         modality_dropout: share of the rows that lose one of their two vectors, anew in each epoch.
-        epochs: passes over the rows.
-        batch_size: rows a step.
-        learning_rate: of AdamW, falling to 0 along a cosine.
-        weight_decay: of AdamW.
         validation: share of the rows held out; 0 keeps the last epoch, and its thresholds are those of all rows.
-        seed: of everything.
     """
 
     fusion: str = "concat"
-    width: int = 512
-    layers: int = 2
     dropout: float = 0.1
     loss: str = "bce"
     modality_dropout: float = 0.2
-    epochs: int = 30
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
     validation: float = 0.1
-    seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.loss not in LOSSES:
             raise PairspaceError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
-        for name, value in (("modality_dropout", self.modality_dropout), ("dropout", self.dropout)):
-            if not 0 <= value < 1:
-                raise PairspaceError(f"{name} must be at least 0 and below 1, got {value:g}")
-        if not 0 <= self.validation < 1:
-            raise PairspaceError(f"validation must be at least 0 and below 1, got {self.validation:g}")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise PairspaceError("epochs and batch_size must be at least 1")
+        for name in ("modality_dropout", "dropout", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PairspaceError(f"{name} must be at least 0 and below 1, got {getattr(self, name):g}")
 
 
 def fit_classifier(
@@ -113,21 +97,12 @@ def fit_classifier(
         settings = {name: getattr(options, name) for name in ("fusion", "width", "layers", "dropout")}
         model = TagClassifier(classes, image=sizes["image"], text=sizes["text"], **settings)
         vectors, here = model.prepare(image, text)
-        _standardise(model, vectors, here, used)
+        model.standardise(*({name: one[used] for name, one in kind.items()} for kind in (vectors, here)))
         _start_at_shares(model, truth[used])
         _descend(model, vectors, here, truth, used, held, options, draw)
     probabilities = model.eval().predict(image, text)
     _set_thresholds(model, probabilities, truth.numpy() >= 0.5, held.numpy())
     return model
-
-
-def _standardise(model: TagClassifier, vectors: dict[str, Tensor], here: dict[str, Tensor], used: Tensor) -> None:
-    for name, one in vectors.items():
-        unit = torch.nn.functional.normalize(one[used][here[name][used]], dim=1).double()
-        if len(unit):
-            getattr(model, f"mean_{name}").copy_(unit.mean(0))
-            deviation = unit.std(0, unbiased=False)
-            getattr(model, f"scale_{name}").copy_(torch.where(deviation > 1e-6, deviation, 1.0))
 
 
 def _start_at_shares(model: TagClassifier, truth: Tensor) -> None:
@@ -151,7 +126,7 @@ def _descend(
 ) -> None:
     loss_of = LOSSES[options.loss]
     steps = options.epochs * -(-len(used) // options.batch_size)
-    optimizer = torch.optim.AdamW(model.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    optimizer = options.optimizer(model)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     best, kept = float("inf"), None
     for _ in range(options.epochs):
@@ -159,14 +134,7 @@ def _descend(
         for rows in torch.split(used[torch.randperm(len(used), generator=draw)], options.batch_size):
             some = {name: one[rows] for name, one in vectors.items()}
             there = drop_modalities({name: one[rows] for name, one in here.items()}, options.modality_dropout, draw)
-            loss = loss_of(model(some, there), truth[rows])
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss became {loss.item()}: lower the learning rate ({options.learning_rate:g})"
-                )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            options.descend(loss_of(model(some, there), truth[rows]), optimizer)
             schedule.step()
         if len(held):
             model.eval()

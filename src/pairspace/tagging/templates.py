@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from pairspace.errors import DataError, ShapeError
+from pairspace.tagging.checks import check_classes
 
-__all__ = ["BACKGROUND", "CLIP_7", "CLIP_80", "PHOTO", "SCENE", "check_classes", "class_vectors"]
+__all__ = ["BACKGROUND", "CLIP_7", "CLIP_80", "PHOTO", "SCENE", "class_vectors"]
 
 PHOTO = ("a photo of a {}.",)
 
@@ -117,26 +118,6 @@ def class_vectors(
         raise ShapeError(f"encode gave {vectors.shape} for {len(texts):,} sentences; ({len(texts)}, dim) is needed")
     means = _unit(vectors, texts).reshape(len(names), len(templates), -1).mean(1)
     return _unit(means, list(names)).astype(np.float32)
-
-
-def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """The class names, each a text and each once.
-
-    Raises:
-        DataError: there is none, or one is empty or stands twice; says where.
-    """
-    if isinstance(classes, str):
-        raise DataError(f"classes must be a list of names, and this is one text: {classes!r}")
-    names, seen = tuple(classes), dict[str, int]()
-    if not names:
-        raise DataError("no classes: at least one name is needed")
-    for place, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise DataError(f"class {place} has no name: {name!r}")
-        if name in seen:
-            raise DataError(f"class {name!r} stands twice, at {seen[name]} and {place}; each must be there once")
-        seen[name] = place
-    return names
 
 
 def _unit(vectors: np.ndarray, names: Sequence[str]) -> np.ndarray:

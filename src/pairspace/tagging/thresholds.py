@@ -14,9 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from pairspace.errors import PairspaceError, ShapeError
+from pairspace.errors import PairspaceError
+from pairspace.tagging.checks import check_labels
 
-__all__ = ["best_threshold", "best_thresholds", "check_labels"]
+__all__ = ["best_threshold", "best_thresholds"]
 
 
 def best_thresholds(scores: np.ndarray, labels: np.ndarray, *, judged: np.ndarray | None = None) -> np.ndarray:
@@ -39,9 +40,7 @@ def best_thresholds(scores: np.ndarray, labels: np.ndarray, *, judged: np.ndarra
         used = counted[:, column]
         if not truth[used, column].any():
             continue
-        ordered, hits = _sorted(scores[used, column], truth[used, column])
-        f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
-        thresholds[column] = _below(ordered, _best_end(ordered, f1))
+        thresholds[column] = _best(*_curve(scores[used, column], truth[used, column]))
     return thresholds
 
 
@@ -75,59 +74,30 @@ def best_threshold(
     if not (truth & counted).any():
         return float("inf")
     if average == "micro":
-        ordered, hits = _sorted(scores[counted], truth[counted])
-        value = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
-        return float(_below(ordered, _best_end(ordered, value)))
+        return _best(*_curve(scores[counted], truth[counted]))
     cells, steps = [], []
     for column in range(scores.shape[1]):
         used = counted[:, column]
         if truth[used, column].any():
-            ordered, hits = _sorted(scores[used, column], truth[used, column])
-            f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+            ordered, f1 = _curve(scores[used, column], truth[used, column])
             cells.append(ordered)
             steps.append(np.diff(f1, prepend=0.0))
     every, change = np.concatenate(cells), np.concatenate(steps)
     order = np.argsort(-every, kind="stable")
-    ordered, value = every[order], np.cumsum(change[order])
-    return float(_below(ordered, _best_end(ordered, value)))
+    return _best(every[order], np.cumsum(change[order]))
 
 
-def check_labels(
-    scores: np.ndarray, labels: np.ndarray, judged: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores as float64, labels and what is judged as bool, all (n, classes).
-
-    Raises:
-        ShapeError: shapes that differ, no row, labels other than 0 and 1, or scores that are not finite.
-    """
-    scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
-    counted = np.ones(labels.shape, bool) if judged is None else np.asarray(judged).astype(bool)
-    if scores.ndim != 2 or not scores.size or not scores.shape == labels.shape == counted.shape:
-        raise ShapeError(
-            "scores, labels and judged must be of one shape (pictures, classes) and not empty, got "
-            f"{scores.shape}, {labels.shape}, {counted.shape}"
-        )
-    if labels.dtype != bool and not np.isin(labels, (0, 1)).all():
-        raise ShapeError("labels must be 0 or 1 (what is not judged goes into `judged`)")
-    if not np.isfinite(scores).all():
-        row, column = np.argwhere(~np.isfinite(scores))[0]
-        raise ShapeError(f"the score in row {row}, class {column} is {scores[row, column]}, not a finite number")
-    return scores, labels.astype(bool), counted
-
-
-def _sorted(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curve(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores from the highest down, and F1 of the labels given down to each."""
     order = np.argsort(-scores, kind="stable")
-    return scores[order], np.cumsum(truth[order])
+    hits = np.cumsum(truth[order])
+    return scores[order], 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
 
 
-def _best_end(ordered: np.ndarray, values: np.ndarray) -> int:
-    """The place of the best value among those where a run of equal scores ends."""
+def _best(ordered: np.ndarray, values: np.ndarray) -> float:
+    """The threshold of the best value among those where a run of equal scores ends: it takes no score below."""
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return int(ends[np.argmax(np.round(values[ends], 12))])
-
-
-def _below(ordered: np.ndarray, place: int) -> float:
-    """A threshold that takes the scores down to `place` and no further."""
+    place = ends[np.argmax(np.round(values[ends], 12))]
     if place + 1 == len(ordered):
         return float(ordered[place])
     middle = (ordered[place] + ordered[place + 1]) / 2
