@@ -61,8 +61,54 @@ def test_source_and_target_are_chosen_among_many_languages(tmp_path):
     assert next((u.source, u.target_language) for u in read_units(path)) == ("in en-GB", "")
     with pytest.raises(DataError, match=r"a\.tmx: no language 'fr'; its languages are: de, en-GB, it"):
         list(read_units(path, source="fr"))
-    with pytest.raises(DataError, match="'pt' may be any of pt-BR, pt-PT"):
-        list(read_units(write(tmp_path / "b.tmx", many("pt-BR", "en") + many("pt-PT", "en")), target="pt"))
+    with pytest.raises(DataError, match=r"'de' and 'DE' are both de: name two languages"):
+        list(read_units(path, source="de", target="DE"))
+
+
+def test_a_language_is_looked_for_in_each_unit(tmp_path):
+    """`en` reads a memory whose units have one English or another; only where both are it has to be named."""
+    path = write(tmp_path / "a.tmx", many("en-US", "it") + many("it", "EN-gb") + many("it"), "en")
+    for how in ({"source": "en"}, {"source": "en", "target": "it"}, {"source": "en", "target": "IT"}, {}):
+        found = [(u.key, u.source, u.target, u.source_language) for u in read_units(path, **how)]
+        assert found[:2] == [("1", "in en-US", "in it", "en-US"), ("2", "in EN-gb", "in it", "EN-gb")]
+        assert len(found) == 2 or (not how and found[2] == ("3", "in it", "", "it"))
+    found = [(u.source, u.target, u.target_language) for u in read_units(path, source="it", target="en")]
+    assert found == [("in it", "in en-US", "en-US"), ("in it", "in EN-gb", "EN-gb"), ("in it", "", "")]
+    assert [u.key for u in read_units(path, source="en-GB")] == ["2"]
+    update_units(path, tmp_path / "b.tmx", {"2": Change("new")}, source="it", target="en")
+    assert '<tuv xml:lang="EN-gb"><seg>new</seg>' in (tmp_path / "b.tmx").read_text()
+    with pytest.raises(DataError, match=r"line 5: more than two languages \(en-US, it, EN-gb\): name the target"):
+        update_units(path, tmp_path / "c.tmx", {"3": Change("new")}, source="it", target="en")
+    update_units(path, tmp_path / "b.tmx", {"3": Change("new")}, source="it", target="en-GB")
+    assert '<tuv xml:lang="EN-gb"><seg>new</seg>' in (tmp_path / "b.tmx").read_text()
+
+
+def test_a_unit_of_two_languages_that_may_be_meant_needs_a_choice(tmp_path):
+    path = write(tmp_path / "a.tmx", many("pt-BR", "en") + many("pt-PT", "en", "pt-BR") + many("pt-PT", "pt", "en"))
+    found = list(scan_units(path, source="en", target="pt"))
+    assert str(found[1]) == f"{path}, line 4: 'pt' may be any of pt-PT, pt-BR: name one"
+    assert [found[n].target for n in (0, 2)] == ["in pt-BR", "in pt"]
+    assert [u.target for u in read_units(path, source="en", target="pt-PT")] == ["", "in pt-PT", "in pt-PT"]
+
+
+def test_a_pair_of_two_kinds_of_one_language(tmp_path):
+    path = write(tmp_path / "a.tmx", many("en", "en-US") + many("en-US"), "en")
+    for how in ({}, {"source": "en"}, {"source": "en", "target": "en-US"}):
+        assert [(u.source, u.target) for u in read_units(path, **how)][:1] == [("in en", "in en-US")]
+    assert [(u.source, u.target) for u in read_units(path, source="en-US", target="en")] == [
+        ("in en-US", "in en"),
+        ("in en-US", ""),
+    ]
+
+
+def test_blanks_are_no_translation_and_nothing_has_none(tmp_path):
+    units = [("a", "b"), ("a", " &#160;\n"), ("", "b"), (" ", "b"), ("a", "")]
+    rows = "".join(
+        f'<tu><tuv xml:lang="en"><seg>{one}</seg></tuv><tuv xml:lang="it"><seg>{other}</seg></tuv></tu>'
+        for one, other in units
+    )
+    states = [unit.state for unit in read_units(write(tmp_path / "a.tmx", rows, "en"))]
+    assert states == ["translated", *["untranslated"] * 4]
 
 
 def test_languages_are_found_across_blocks(tmp_path, monkeypatch):
@@ -72,6 +118,20 @@ def test_languages_are_found_across_blocks(tmp_path, monkeypatch):
     for size in (1, 3, 50):
         monkeypatch.setattr(markup, "_BLOCK", size)
         assert tmx_languages(path) == ["de", "en-GB", "it", "fr-CA"]
+
+
+HIDDEN = ["<!-- {} -->", "<![CDATA[ {} ]]>", "<?p {} ?>", "<!--> {}- ->-->", "<!-- {}" + "x" * 99 + "-->"]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 1 << 18])
+def test_languages_in_comments_are_none(tmp_path, monkeypatch, hidden, size):
+    from pairspace.data import markup
+
+    monkeypatch.setattr(markup, "_BLOCK", size)
+    hidden = hidden.replace("{}", '<tuv xml:lang="xx"><prop type="no">')
+    path = write(tmp_path / "a.tmx", hidden.join(["", many("de"), many("it").replace("in it", f"<!>{hidden}"[3:]), ""]))
+    assert tmx_languages(path) == ["de", "it"]
 
 
 def test_a_header_that_allows_any_source_takes_the_first(tmp_path):

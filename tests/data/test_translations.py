@@ -26,10 +26,11 @@ def tmx(draw):
     def unit(number):
         left, right = xml(draw(texts)) + draw(codes), draw(codes) + xml(draw(texts))
         gap, quote = draw(blanks), draw(st.sampled_from("'\""))
-        tuv = f"<tuv  xml:lang={quote}it{quote} ><seg>{right}</seg ></tuv>{draw(blanks)}" if draw(st.booleans()) else ""
+        tuv = f"<tuv  xml:lang={quote}it{quote} ><seg>{right}</seg ></tuv>{draw(blanks)}"
+        tuv = tuv if number == 0 or draw(st.booleans()) else ""  # a language is in a memory if it is in a unit
         return f"<tu>{gap}<tuv xml:lang='en'>{gap}<seg>{left}</seg></tuv>{gap}{tuv}</tu>"
 
-    head = f"{draw(blanks).lstrip()}<tmx version='1.4'><header srclang='en'/><body><!--<tuv xml:lang='it'>-->"
+    head = f"{draw(blanks).lstrip()}<tmx version='1.4'><header srclang='en'/><body><!--<tuv xml:lang='de'>-->"
     units = [unit(number) for number in range(draw(st.integers(1, 4)))]
     return ".tmx", [head, *(draw(blanks) + unit for unit in units), draw(blanks) + "</body></tmx>\n"]
 

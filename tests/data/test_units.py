@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pairspace.data.units import check_language, column_of_language, find_language, unique_key
+from pairspace.data.units import check_language, column_of_language, language_among, matching_languages, unique_key
 from pairspace.errors import DataError
 
 
@@ -13,21 +13,27 @@ from pairspace.errors import DataError
         ("en", ["en-US", "it"], "en-US"),
         ("EN_us", ["en-US", "en-GB"], "en-US"),
         ("en", ["en-US", "en"], "en"),
+        ("en", ["en-US", "EN", "en-GB"], "EN"),
         ("en-US", ["en", "it"], "en"),
         ("zh-Hant", ["zh-Hans-CN", "zh-Hant-TW"], "zh-Hant-TW"),
     ],
 )
 def test_a_language_is_found_with_or_without_its_region(wanted, languages, found):
-    assert find_language(wanted, languages, "a.tmx") == found
+    assert language_among(wanted, tuple(languages)) == matching_languages(wanted, languages)[0] == found
 
 
-def test_a_language_that_is_not_there_or_not_clear_lists_what_there_is():
-    with pytest.raises(DataError, match=r"a\.tmx: no language 'fr'; its languages are: en, it"):
-        find_language("fr", ["en", "it"], "a.tmx")
+def test_a_language_that_is_not_clear_lists_what_may_be_meant():
     with pytest.raises(DataError, match=r"'en' may be any of en-US, en-GB: name one"):
-        find_language("en", ["en-US", "it", "en-GB"], "a.tmx")
-    with pytest.raises(DataError, match=r"no language 'en-GB'"):
-        find_language("en-GB", ["en-US", "enm"], "a.tmx")
+        language_among("en", ("en-US", "it", "en-GB"))
+    assert language_among("en", ("en-US", "en_us")) == "en-US"
+
+
+def test_a_language_that_is_not_there():
+    for wanted, languages in (("fr", ("en", "it")), ("en-GB", ("en-US", "enm")), ("", ("en",)), ("en", ())):
+        assert language_among(wanted, languages) == "" and matching_languages(wanted, languages) == []
+
+
+def test_a_language_that_files_must_be_in():
     with pytest.raises(DataError, match="no language 'it'; it is in de"):
         check_language("it", "de", "a.po")
     check_language("it", "", "a.po")

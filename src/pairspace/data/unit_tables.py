@@ -15,7 +15,7 @@ import pyarrow as pa
 from pairspace.data.source import Source, missing_column
 from pairspace.data.tmx import tmx_properties
 from pairspace.data.translations import scan_units
-from pairspace.data.units import Unit, column_of_language, find_language, same_language
+from pairspace.data.units import Unit, column_of_language, language_among, matching_languages
 from pairspace.errors import DataError
 
 __all__ = ["read_tmx", "read_translation", "tmx_columns", "translation_columns"]
@@ -32,23 +32,22 @@ def read_tmx(path: Path, columns: Sequence[str] | None, *, skip_bad: bool) -> So
 
     Args:
         path: the file.
-        columns: those to keep; None for all. A language may be named in any way that finds it: `en`, `en-US`.
+        columns: those to keep; None for all. A language may be named in any way that finds it in a unit: `en`, `en-US`.
         skip_bad: leave out units that cannot be read. Invalid XML stops in any case.
 
     Raises:
         DataError: a column that is not there, a broken unit, or invalid XML (with its line).
     """
-    languages, properties = tmx_properties(path)
     names = tmx_columns(path) if columns is None else list(columns)
-    codes = {name: _code(path, name, languages, properties) for name in names}
+    spoken = _languages(path, names)
 
     def row(unit: Unit) -> list[str | None] | None:
-        values = [_tmx_value(unit, name, codes[name]) for name in names]
-        lacking = any(value is None and codes[name] for name, value in zip(names, values, strict=True))
+        values = [_text_in(unit, name) if name in spoken else _said(unit, name) for name in names]
+        lacking = any(value is None and name in spoken for name, value in zip(names, values, strict=True))
         return None if lacking and columns is not None else values
 
     source = _table(path, names, row, skip_bad)
-    if _SCORE not in names or codes[_SCORE]:
+    if _SCORE not in names or _SCORE in spoken:
         return source
     place = names.index(_SCORE)
     table = source.table.set_column(place, _SCORE, _numbers(source.table[_SCORE]))
@@ -111,13 +110,16 @@ def _batches(
 ) -> Iterator[list[list[str | None]]]:
     batch: list[list[str | None]] = []
     for unit in scan_units(path):
-        if isinstance(unit, DataError):
+        try:
+            if isinstance(unit, DataError):
+                raise unit
+            values = row(unit)
+        except DataError as error:
             if not skip_bad:
-                raise DataError(f"{unit}; skip_bad=True (--skip-bad) leaves such units out") from unit
+                raise DataError(f"{error}; skip_bad=True (--skip-bad) leaves such units out") from error
             bad.append(len(lines))
             lines.append(0)
             continue
-        values = row(unit)
         if values is None:
             continue
         batch.append(values)
@@ -129,26 +131,21 @@ def _batches(
         yield batch
 
 
-def _code(path: Path, name: str, languages: list[str], properties: list[str]) -> str:
-    """The language that a column holds; "" for the id or a property."""
-    if name == "id":
-        return ""
-    try:
-        return find_language(name, languages, path)
-    except DataError as error:
-        if name in properties:
-            return ""
-        if "may be any of" in str(error):
-            raise
-        raise missing_column(path, name, tmx_columns(path)) from error
+def _languages(path: Path, names: list[str]) -> set[str]:
+    """Which of the columns of a memory are languages; the others are the id and properties."""
+    languages, properties = tmx_properties(path)
+    found = {name for name in names if name != "id" and matching_languages(name, languages)}
+    if missing := [name for name in names if name not in ("id", *found, *properties)]:
+        raise missing_column(path, missing[0], tmx_columns(path))
+    return found
 
 
-def _tmx_value(unit: Unit, name: str, code: str) -> str | None:
-    if not code:
-        return unit.id or unit.key if name == "id" else unit.properties.get(name)
-    if code in unit.texts:
-        return unit.texts[code]
-    return next((text for other, text in unit.texts.items() if same_language(other, code)), None)
+def _text_in(unit: Unit, language: str) -> str | None:
+    return unit.texts.get(language_among(language, tuple(unit.texts)))
+
+
+def _said(unit: Unit, name: str) -> str | None:
+    return unit.id or unit.key if name == "id" else unit.properties.get(name)
 
 
 def _value(unit: Unit, name: str) -> str | None:
@@ -161,10 +158,9 @@ def _value(unit: Unit, name: str) -> str | None:
 
 def _is_language(name: str, codes: list[str]) -> bool:
     try:
-        find_language(name, codes, "")
+        return language_among(name, tuple(codes)) != ""
     except DataError:
         return False
-    return True
 
 
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:

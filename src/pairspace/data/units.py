@@ -1,7 +1,7 @@
 """Units of translators' files: a text, its translation, and what the file says about both; and changes to them.
 
 One shape for TMX, XLIFF and PO. Texts are plain: inline tags are taken out and kept beside, with the places where they
-stood. Languages are matched as translators mean them: `en` finds `en-US` as long as no other English is there.
+stood. Languages are matched as translators mean them: `en` finds `en-US` as long as no other English is beside it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from pairspace.errors import DataError
@@ -20,7 +19,8 @@ __all__ = [
     "Unit",
     "check_language",
     "column_of_language",
-    "find_language",
+    "language_among",
+    "matching_languages",
     "same_language",
     "unique_key",
 ]
@@ -93,20 +93,23 @@ def same_language(one: str, other: str) -> bool:
     return _parts(one) == _parts(other)
 
 
-def find_language(wanted: str, languages: Iterable[str], place: Path | str) -> str:
-    """The one of `languages` that is meant by a code: written alike, else one that is more or less precise.
+@lru_cache(1024)  # most units of a file have the same
+def language_among(wanted: str, languages: tuple[str, ...]) -> str:
+    """The one of `languages` that is meant by a code: written alike, else one that is more or less precise, or "".
 
     Raises:
-        DataError: none, or several; lists them all.
+        DataError: it may be any of several, without the place.
     """
-    there = list(languages)
-    exact = [code for code in there if same_language(code, wanted)]
-    near = exact or [code for code in there if _overlap(code, wanted)]
-    if not near:
-        raise DataError(f"{place}: no language {wanted!r}; its languages are: {', '.join(there) or 'none'}")
-    if len({_parts(code) for code in near}) > 1:
-        raise DataError(f"{place}: {wanted!r} may be any of {', '.join(near)}: name one")
-    return near[0]
+    near = matching_languages(wanted, languages)
+    if not near or same_language(near[0], wanted) or len({_parts(code) for code in near}) == 1:
+        return next(iter(near), "")
+    raise DataError(f"{wanted!r} may be any of {', '.join(near)}: name one")
+
+
+def matching_languages(wanted: str, languages: Iterable[str]) -> list[str]:
+    """Those of `languages` that a code may mean, those written alike first, then more and less precise ones."""
+    near = [code for code in languages if _overlap(code, wanted)]
+    return sorted(near, key=lambda code: not same_language(code, wanted))
 
 
 def check_language(wanted: str | None, said: str, place: str) -> None:
