@@ -40,7 +40,7 @@ def subjects(text: str) -> list[str]:
 
 
 def test_xmp_is_an_rdf_bag_of_subjects(tmp_path):
-    names = ["cat", "a < b & c", "]]>", "чай", "cat"]
+    names = ["cat", "a < b & c", "]]>", "чай", "two\r\nlines", "cat"]
     path = write_xmp(tmp_path / "picture.jpg", names)
     assert path.name == "picture.jpg.xmp"
     text = path.read_text(encoding="utf-8")
@@ -58,8 +58,9 @@ def test_a_side_car_that_is_there_is_kept(tmp_path):
 
 
 def test_bad_input_is_named(tmp_path):
-    with pytest.raises(DataError, match="cannot carry"):
-        xmp(["bell\a"])
+    for tag, character in (("bell\a", "0007"), ("half \ud800", "D800"), ("never \uffff", "FFFF")):
+        with pytest.raises(DataError, match=f"holds the character U.{character}, which XML cannot hold"):
+            xmp([tag])
     with pytest.raises(DataError, match=r"the suffix is '.xls'"):
         write_tags(tmp_path / "t.xls", IDS, TAGS)
     with pytest.raises(ShapeError, match="3 ids and tags of 2"):

@@ -1,8 +1,7 @@
 """What a score is worth: from a small sample of judged pairs to a threshold or a probability.
 
 threshold     the lowest score above which at least the wanted share of the sample's pairs are right
-probability   1 / (1 + exp(-(a s + b))), with a and b of greatest likelihood on the sample (Platt, 1999; his targets
-              (n+ + 1) / (n+ + 2) and 1 / (n- + 2) keep a sample without an error from being believed too much)
+probability   1 / (1 + exp(-(a s + b))), with a and b of greatest likelihood on the sample (see `neighbours.platt`)
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from pairspace.errors import PairspaceError
+from pairspace.neighbours import platt
 
 __all__ = ["Calibration", "calibrate", "check_sample", "threshold_for"]
 
@@ -41,19 +40,7 @@ def calibrate(scores: np.ndarray, right: np.ndarray) -> Calibration:
         PairspaceError: no right pair, or no wrong one.
     """
     scores, right = _checked(scores, right)
-    good, bad = int(right.sum()), int((~right).sum())
-    targets = np.where(right, (good + 1) / (good + 2), 1 / (bad + 2))
-    middle, spread = scores.mean(), max(float(scores.std()), 1e-9)
-    z = (scores - middle) / spread
-
-    def loss(ab: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = ab[0] * z + ab[1]
-        value = np.logaddexp(0, logits) - targets * logits
-        slope = expit(logits) - targets
-        return float(value.sum()), np.array([slope @ z, slope.sum()])
-
-    a, b = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
-    return Calibration(float(a / spread), float(b - a * middle / spread))
+    return Calibration(*platt(scores, right))
 
 
 def threshold_for(precision: float, scores: np.ndarray, right: np.ndarray) -> float:

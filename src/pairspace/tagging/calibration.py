@@ -4,11 +4,9 @@
     z        (s - mean_c) / deviation_c              over unlabelled pictures
     rank     share of the unlabelled pictures' scores of class c that lie below s, equal ones counted half
 
-Platt's targets are (P + 1) / (P + 2) for positives and 1 / (N + 2) for negatives (Platt 1999), so that P positives
-and N negatives that scores separate do not drive the slope to infinity. A class that the labelled pictures show no
-positive or no negative of takes its slope and place from all classes together, and is named. All three keep or, with
-a negative Platt slope, turn the order of pictures within a class; what changes is the order of classes within a
-picture.
+Platt's curve is `neighbours.platt`. A class that the labelled pictures show no positive or no negative of takes its
+slope and place from all classes together, and is named. All three keep or, with a negative Platt slope, turn the order
+of pictures within a class; what changes is the order of classes within a picture.
 """
 
 from __future__ import annotations
@@ -17,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit
 
 from pairspace.errors import DataError, ShapeError
+from pairspace.neighbours import platt
 from pairspace.tagging.checks import check_labels
 
 __all__ = ["Platt", "Ranks", "ZScores"]
@@ -56,11 +56,11 @@ class Platt:
             raise DataError("calibration needs at least one positive and one negative label")
         pooled = []
         curves = np.empty((2, scores.shape[1]))
-        together = _logistic(scores[counted], truth[counted])
+        together = platt(scores[counted], truth[counted])
         for column in range(scores.shape[1]):
             x, y = scores[counted[:, column], column], truth[counted[:, column], column]
             if y.any() and not y.all():
-                curves[:, column] = _logistic(x, y)
+                curves[:, column] = platt(x, y)
             else:
                 curves[:, column] = together
                 pooled.append(column)
@@ -69,7 +69,7 @@ class Platt:
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Probabilities float64 (n, classes) of scores (n, classes)."""
         _columns(scores, self.slope)
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * (np.asarray(scores, np.float64) * self.slope + self.offset))))
+        return np.asarray(expit(np.asarray(scores, np.float64) * self.slope + self.offset))
 
 
 @dataclass(frozen=True)
@@ -112,32 +112,6 @@ class Ranks:
             for known, column in zip(self.columns, given.T, strict=True)
         ]
         return np.stack(found, 1)
-
-
-def _logistic(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and offset of the largest likelihood, by Newton's method with halved steps where one overshoots."""
-    positives, negatives = int(y.sum()), int((~y).sum())
-    target = np.where(y, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    middle, width = x.mean(), x.std() or 1.0
-    z = np.stack([(x - middle) / width, np.ones(len(x))])
-    w = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
-
-    def loss(w: np.ndarray) -> float:
-        m = w @ z
-        return float((np.logaddexp(0, m) - target * m).sum())
-
-    now = loss(w)
-    for _ in range(100):
-        p = 0.5 * (1 + np.tanh(0.5 * (w @ z)))
-        gradient = z @ (p - target)
-        hessian = (z * (p * (1 - p))) @ z.T + 1e-12 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        while (then := loss(w - step)) > now and np.abs(step).max() > 1e-12:
-            step = step / 2
-        w, before, now = w - step, now, then
-        if before - now <= 1e-14 * max(1.0, abs(now)):
-            break
-    return float(w[0] / width), float(w[1] - w[0] * middle / width)
 
 
 def _table(scores: np.ndarray) -> np.ndarray:

@@ -17,14 +17,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 __all__ = ["LOSSES", "asymmetric", "bce", "focal"]
 
 
 def bce(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross-entropy of logits and labels (n, classes), in nats."""
-    return -(labels * logsigmoid(logits) + (1 - labels) * logsigmoid(-logits)).mean()
+    return binary_cross_entropy_with_logits(logits, labels)
 
 
 def focal(logits: Tensor, labels: Tensor, *, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:

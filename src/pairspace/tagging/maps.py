@@ -18,9 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from pairspace.errors import PairspaceError, ShapeError
-from pairspace.tagging.scores import cosines, softmax
+from pairspace.tagging.scores import cosines
 
 __all__ = ["MapOptions", "MapScores", "affinity", "map_scores"]
 
@@ -103,7 +104,7 @@ def map_scores(
     looked = np.zeros((n, count), bool)
     for row in range(n):
         places = maps[row].reshape(height * width, -1).astype(np.float64)
-        refined = softmax(cosines(places, words) / options.temperature)
+        refined = softmax(cosines(places, words) / options.temperature, -1)
         if options.affinity is not None:
             refined = affinity(alike[row].reshape(height * width, -1), options.affinity) @ refined
         value = refined[:, :count].max(0)
@@ -122,7 +123,7 @@ def map_scores(
 
 def affinity(features: np.ndarray, temperature: float) -> np.ndarray:
     """How much each place listens to each other one: rows of a softmax over cosines, float64 (places, places)."""
-    return softmax(cosines(features, features) / temperature)
+    return np.asarray(softmax(cosines(features, features) / temperature, -1))
 
 
 def _second_look(

@@ -13,10 +13,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from pairspace.errors import PairspaceError, ShapeError
+from pairspace.neighbours import normalise
 
-__all__ = ["cosines", "global_scores", "softmax"]
+__all__ = ["cosines", "global_scores"]
 
 
 def global_scores(
@@ -48,11 +50,8 @@ def global_scores(
     if not temperature > 0:
         raise PairspaceError(f"temperature must be above 0, got {temperature:g}")
     logits = cosines(pictures, classes) / temperature
-    if kind == "softmax":
-        return softmax(logits).astype(np.float32)
-    logits += bias
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
+    found = softmax(logits, -1) if kind == "softmax" else expit(logits + bias)
+    return np.asarray(found, np.float32)
 
 
 def cosines(pictures: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -64,12 +63,4 @@ def cosines(pictures: np.ndarray, classes: np.ndarray) -> np.ndarray:
     a, b = np.asarray(pictures, np.float64), np.asarray(classes, np.float64)
     if b.ndim != 2 or not a.ndim or a.shape[-1] != b.shape[1]:
         raise ShapeError(f"vectors {a.shape} do not fit class vectors {b.shape}: (..., dim) and (classes, dim) do")
-    lengths = np.linalg.norm(a, axis=-1, keepdims=True), np.linalg.norm(b, axis=1, keepdims=True)
-    a, b = (one / np.where(length > 0, length, 1) for one, length in zip((a, b), lengths, strict=True))
-    return np.asarray(a @ b.T)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, float64."""
-    raised = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(raised / raised.sum(-1, keepdims=True))
+    return np.asarray(normalise(a.reshape(-1, a.shape[-1])).reshape(a.shape) @ normalise(b).T)

@@ -11,9 +11,9 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from pairspace.data import atomic_file
+from pairspace.data.elements import escape
 from pairspace.errors import DataError, ShapeError
 
 __all__ = ["Tags", "write_tags", "write_xmp", "xmp"]
@@ -71,15 +71,8 @@ def xmp(tags: Sequence[str]) -> str:
     Raises:
         DataError: a tag holds a control character, which no XML can carry.
     """
-    for tag in tags:
-        bad = [c for c in tag if (ord(c) < 32 and c not in "\t\n\r") or 0xD800 <= ord(c) <= 0xDFFF or ord(c) in _NEVER]
-        if bad:
-            raise DataError(f"the tag {tag!r} holds {bad[0]!r}, which XMP cannot carry")
-    items = "".join(f"     <rdf:li>{escape(tag)}</rdf:li>\n" for tag in dict.fromkeys(tags))
+    items = "".join(f"     <rdf:li>{escape(tag).decode()}</rdf:li>\n" for tag in dict.fromkeys(tags))
     return _XMP.replace("{items}", items)
-
-
-_NEVER = (0xFFFE, 0xFFFF)
 
 
 def write_xmp(picture: Path | str, tags: Sequence[str], *, overwrite: bool = False) -> Path:
