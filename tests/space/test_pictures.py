@@ -224,6 +224,21 @@ def test_one_folder_of_clip_serves_both_sides_from_its_own_zero_shot_on(clip_fol
     assert space.part("said").encoder.fingerprint != space.part("said").branches[0].origin.fingerprint
 
 
+def test_a_model_with_two_towers_is_saved_once(clip_folder, pictures, tmp_path):
+    settings = {"prompt": {"said": "a photo of", "seen": None}, "max_length": {"said": 7, "seen": None}, "views": 2}
+    for sides in ({"seen": "image", "said": "text"}, {"said": "text", "seen": "image"}):
+        space = Space.create(sides, encoder=str(clip_folder), projector="identity", cache=False, **settings)
+        space.save_pretrained(tmp_path / "space")
+        assert len(list((tmp_path / "space").rglob("model.safetensors"))) == 1
+        again = Space.from_pretrained(tmp_path / "space", cache=False)
+        assert again.part("said").encoder.max_length == 7 and again.part("seen").encoder.views == 2
+        for side, item in (("seen", pictures[0][0]), ("said", "red square")):
+            assert np.allclose(again.encode([item], side=side), space.encode([item], side=side), atol=1e-6)
+        again.save_pretrained(tmp_path / "space")  # over the files that its encoders came from
+        assert Space.from_pretrained(tmp_path / "space", cache=False).fingerprint == space.fingerprint
+        assert len(list((tmp_path / "space").rglob("model.safetensors"))) == 1
+
+
 def test_an_index_takes_and_finds_pictures_in_any_form(space, pictures, tmp_path):
     train(space, ps.Pairs.from_columns({"image": [c for c, _ in pictures], "caption": captions(pictures)}))
     space.save_pretrained(tmp_path / "space")

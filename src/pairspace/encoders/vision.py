@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pairspace.data.files import atomic_folder
 from pairspace.encoders.fingerprint import fingerprint, model_files
 from pairspace.encoders.image import MAP, ImageEncoder
-from pairspace.encoders.layout import refuse_pickles
+from pairspace.encoders.layout import Layout, refuse_pickles
 from pairspace.encoders.parts import load_part
 from pairspace.encoders.preprocessing import read_preprocessing
 from pairspace.encoders.protocol import SAVED
@@ -180,8 +180,6 @@ class VisionEncoder(ImageEncoder):
     def save(self, folder: str | Path) -> None:
         """See protocol.Encoder; of a model with two towers both are written."""
         with atomic_folder(folder, True, marker=SAVED) as target:
-            code = [*self.folder.glob("*.py")] if self._trust else []
-            for path in {*model_files(self.folder).values(), *self.folder.glob("*.json"), *code}:
-                if path.name != SAVED:
-                    shutil.copyfile(path, target / path.name)
+            for path in Layout(self.folder, self.folder).all_files(code=self._trust):
+                shutil.copyfile(path, target / path.name)
             self._write_saved(target)

@@ -2,7 +2,7 @@
 
     config.json              sides, layers, projectors, settings, how it was trained; a checksum of every file
     projectors.safetensors   the projectors, and the state they started from
-    encoders/<n>/            each distinct encoder once
+    encoders/<n>/            each distinct encoder once; a model with two towers once for both
     lexicon/                 the terms of a sparse space
     README.md                the model card
     modules.json, ...        the same model as sentence-transformers reads it
@@ -44,7 +44,8 @@ __all__ = ["load_space", "save_space"]
 CONFIG = "config.json"
 LEXICON = "lexicon"
 WEIGHTS = "projectors.safetensors"
-FORMAT, OLDEST = 4, 4  # written, and still read
+FORMAT, OLDEST = 5, 4  # written, and still read
+_TOWER = ("prompt", "max_length", "precision", "views", "modality")
 _ORIGIN = ("name_or_path", "prompt", "max_length", "precision", "modality")
 
 
@@ -97,22 +98,24 @@ class _Sides:
 
     def __init__(self, folder: Path, tensors: dict[str, Tensor], portable: bool) -> None:
         self.folder, self.tensors, self.portable = folder, tensors, portable
-        self.encoders: dict[int, str] = {}
+        self.encoders: dict[int, tuple[str, dict[str, Any] | None]] = {}
         self.projectors: dict[int, str] = {}
         self.same: dict[str, str] = {}  # tensors that equal one written before, such as the head that all sides share
         self._known: dict[bytes, str] = {}
+        self._models: dict[Path, tuple[str, str]] = {}  # folder a model came from -> where it is now, the tower meant
 
     def branch(self, branch: Branch) -> dict[str, Any]:
         """Write a branch, and return what the configuration says of it."""
         if id(branch.encoder) not in self.encoders:
-            self.encoders[id(branch.encoder)] = f"encoders/{len(self.encoders)}"
-            branch.encoder.save(self.folder / self.encoders[id(branch.encoder)])
+            self.encoders[id(branch.encoder)] = self._encoder(branch.encoder)
+        where, tower = self.encoders[id(branch.encoder)]
         key = self.projectors.setdefault(id(branch.projector), str(len(self.projectors)))
         for state, module in (("trained", branch.projector), ("start", branch.start)):
             self._keep(f"{state}/{key}", module)
         came: Any = branch.origin
         return {
-            "encoder": self.encoders[id(branch.encoder)],
+            "encoder": where,
+            "tower": tower,
             "layers": list(branch.layers),
             "projector": branch.projector.settings(),
             "projector_key": key,
@@ -120,6 +123,17 @@ class _Sides:
             "origin": None if came is None else "same" if came is branch.encoder else self._origin(came),
             "origin_fingerprint": None if came is None else came.fingerprint,
         }
+
+    def _encoder(self, encoder: Any) -> tuple[str, dict[str, Any] | None]:
+        """Where an encoder's files are, written if need be; and its settings where they are the other tower's files."""
+        settings = encoder.settings()
+        where = f"encoders/{len(self.encoders)}"
+        if "modality" in settings:
+            there, modality = self._models.setdefault(encoder.folder, (where, encoder.modality))
+            if modality != encoder.modality:
+                return there, {name: settings.get(name) for name in _TOWER}
+        encoder.save(self.folder / where)
+        return where, None
 
     def words(self, side: str, part: Side) -> dict[str, Any]:
         """Write what a side of a sparse space has beside its branches, and return what the configuration says of it."""
@@ -194,19 +208,22 @@ def _put_together(
     tensors = load_file(folder / WEIGHTS)
     tensors |= {name: tensors[first] for name, first in config.get("same", {}).items()}
     lexicon = Lexicon.load(folder / LEXICON) if (folder / LEXICON).is_dir() else None
-    encoders: dict[str, Any] = {}
+    encoders: dict[tuple[str, str | None], Any] = {}
     modules: dict[str, tuple[Any, Any]] = {}
     parts: dict[str, Side] = {}
     for side, saved in config["sides"].items():
         branches = []
         for one in saved:
-            where, key = one["encoder"], one["projector_key"]
-            if where not in encoders:
-                encoders[where] = load_encoder(folder / where, device=device, trust_remote_code=trust_remote_code)
+            key, tower = one["projector_key"], one.get("tower") or {}
+            which = one["encoder"], tower.get("modality")
+            if which not in encoders:
+                own: dict[str, Any] = {name: tower.get(name) for name in _TOWER}
+                own |= {"device": device, "trust_remote_code": trust_remote_code}
+                encoders[which] = load_encoder(folder / one["encoder"], **own)
             if key not in modules:
                 modules[key] = _projectors(one["projector"], key, tensors)
-            branch = Branch(encoders[where], tuple(one["layers"]), *modules[key], trains=one["trains"])
-            branch.origin = _origin(one, encoders[where], device, trust_remote_code)
+            branch = Branch(encoders[which], tuple(one["layers"]), *modules[key], trains=one["trains"])
+            branch.origin = _origin(one, encoders[which], device, trust_remote_code)
             branches.append(branch)
         parts[side] = Side(tuple(branches))
         if config.get("words") is not None:
