@@ -229,6 +229,8 @@ def test_texts_and_bytes_do_not_go_together():
 def test_pairs_of_your_own_or_none_watch(shuffled):
     assert hold_out([shuffled], None, 0, SIDES) == ([shuffled], [], [])
     assert hold_out([shuffled], shuffled, 0, SIDES) == ([shuffled], [shuffled], [])
+    _, (held,), _ = hold_out([shuffled], [shuffled.select([0, 1]), shuffled.select([5])], 0, SIDES)
+    assert held.items("title").to_pylist() == [shuffled.items("title")[row].as_py() for row in (0, 1, 5)]
 
 
 def test_too_few_pairs_to_spare_any_are_noted():

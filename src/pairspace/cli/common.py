@@ -94,11 +94,7 @@ def read_sets(
         return [read_sides(paths, sides, query_side=query_side, **columns)]
     if idle := [name for name in ("negatives", "score") if columns.pop(name, None)]:
         raise PairspaceError(f"--{idle[0]} is of pairs of two sides, and there are more")
-    sets = read_pairings(list(paths), named, pivot=pivot or query_side, **columns)
-    for pairs in sets:
-        if query_side in pairs.sides:
-            pairs.query_side = query_side
-    return sets
+    return read_pairings(list(paths), named, pivot=pivot or query_side, **columns)
 
 
 def one_or_per_side(values: Sequence[str] | None, sides: Sequence[str], option: str) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pairspace.data.numbering import number_values
 from pairspace.data.pairs import Pairs
 from pairspace.data.rows import Extra, check_names, is_empty, items_of, pair_rows
 from pairspace.data.source import Source, text_column
@@ -238,8 +239,7 @@ def _of_source(sets: Sequence[Pairs]) -> np.ndarray:
 def _numbers(sets: Sequence[Pairs], side: str) -> np.ndarray:
     """The number of each row's item of a side; rows of data sets without that side have one of their own."""
     chunks = [chunk for pairs in sets if side in pairs.sides for chunk in pairs.items(side).chunks]
-    encoded = pa.chunked_array(chunks).dictionary_encode().unify_dictionaries()
-    known = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks])
+    _, known = number_values(chunks)
     has = np.repeat([side in pairs.sides for pairs in sets], [len(pairs) for pairs in sets])
     out = int(known.max(initial=-1)) + 1 + np.arange(len(has))
     out[has] = known

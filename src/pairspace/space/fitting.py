@@ -80,10 +80,9 @@ def fit(
     after_epoch: Callable[[History], None] | None,
 ) -> History:
     """Train a space; see `Space.fit`."""
-    parts = [located(space, one) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
+    parts = _located(space, pairs)
     if validation is not None and not isinstance(validation, float | int):
-        own_pairs = [validation] if isinstance(validation, Pairs) else validation
-        validation = [located(space, one) for one in own_pairs]
+        validation = _located(space, validation)
     sides = dict.fromkeys(side for _, *two in pairings(space, parts) for side in two)
     branches = [branch for side in sides for branch in space.part(side).branches]
     before = [(branch, branch.encoder, branch.trains) for branch in branches]
@@ -97,11 +96,8 @@ def fit(
             raise SpaceError(f"teacher='{teacher}': give a space, or '{DENSE}'")
         parts, held_out, notes = hold_out(parts, validation, chosen.seed, space.sides)
         data = read_data(space, pairings(space, parts))
-        known: dict[str, Any] = {
-            "teacher": teacher is not None,
-            "scores": data.scores is not None,
-            "sets": len(data.parts),
-        }
+        known: dict[str, Any] = {"teacher": teacher is not None, "scores": data.scores is not None}
+        known["sets"] = len(data.parts)
         known["lexical"] = any(isinstance(branch.projector, LexicalProjector) for branch in branches)
         check_effect(chosen, settings, sparse=space.sparse, **known)
         if not space.trained or options is not None or {"temperature", "learn_temperature"} & set(settings):
@@ -123,6 +119,10 @@ def fit(
     history.notes = notes + history.notes
     space.record = run.describe(history)
     return history
+
+
+def _located(space: Space, pairs: Pairs | Sequence[Pairs]) -> list[Pairs]:
+    return [located(space, one) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
 
 
 class Fitting:

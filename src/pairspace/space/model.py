@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from pairspace.data import Pairs
-from pairspace.data.pictures import is_picture
 from pairspace.encoders import Encoder
 from pairspace.encoders.device import pick_device
 from pairspace.encoders.lexicon import Lexicon
@@ -23,6 +22,7 @@ from pairspace.features import FeatureCache, JoinedFeatures
 from pairspace.neighbours import similarity_matrix
 from pairspace.objectives import Temperature
 from pairspace.space.building import Plan, build_sides, start_where_related
+from pairspace.space.encoding import encode_items, ready_part
 from pairspace.space.side import AnyFeatures, Side, WithWords, fingerprint, project
 from pairspace.space.worded import Worded
 from pairspace.space.words import give_terms, known_terms, own_counts, read_lexicon
@@ -282,8 +282,7 @@ class Space(Worded):
         Raises:
             SpaceError: two encoders of different origin that were not yet fit on pairs.
         """
-        part = self._ready(side, start)
-        return project(part, features, self.device, start=start)
+        return project(ready_part(self, side, start=start), features, self.device, start=start)
 
     def encode(self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None) -> Any:
         """Vectors of items: unit vectors, or in a sparse space weights of terms.
@@ -298,13 +297,13 @@ class Space(Worded):
         Returns:
             float32 (n, dimension), (dimension,) for a single item; in a sparse space CSR (n, dimension), also of one.
         """
-        return self._encode(items, side or self.query_side, cache=cache, progress=progress, start=False)
+        return encode_items(self, items, side or self.query_side, cache=cache, progress=progress)
 
     def encode_start(
         self, items: Any, *, side: str | None = None, cache: bool = True, progress: bool | None = None
     ) -> Any:
         """Vectors as they were before any training; see `encode`."""
-        return self._encode(items, side or self.query_side, cache=cache, progress=progress, start=True)
+        return encode_items(self, items, side or self.query_side, cache=cache, progress=progress, start=True)
 
     def encode_query(self, items: Any, **options: Any) -> Any:
         """`encode` on the query side."""
@@ -379,29 +378,6 @@ class Space(Worded):
             for branch in part.branches:
                 branch.start = kept.setdefault(id(branch.projector), copy.deepcopy(branch.projector).eval())
         self.started = True
-
-    def _encode(self, items: Any, side: str, *, cache: bool, progress: bool | None, start: bool) -> Any:
-        if isinstance(items, str | bytes | Path) or (self.part(side).encoder.modality == "image" and is_picture(items)):
-            found = self._encode([items], side, cache=False, progress=progress, start=start)
-            return found if self.sparse else found.reshape(-1)
-        part = self._ready(side, start)
-        if isinstance(items, np.ndarray) and items.dtype.kind == "f" and items.ndim < 4:
-            return project(part, part.given_features(items), self.device, start=start)
-        features = self.features(items, side, start=start, cache=cache, progress=progress)
-        return project(part, features, self.device, start=start)
-
-    def _ready(self, side: str, start: bool) -> Side:
-        part = self.part(side)
-        if self.sparse:
-            _ = self.lexicon
-        if not self.started:
-            raise SpaceError(
-                "the sides' encoders are of different origin and share no space yet: fit it on pairs, or give "
-                "projector='identity' if they do"
-            )
-        if start:
-            part.starting_or_refuse(side)
-        return part
 
     def __repr__(self) -> str:
         sides = ", ".join(f"{side}: {part}" for side, part in self._parts.items())

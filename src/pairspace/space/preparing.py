@@ -69,15 +69,15 @@ def hold_out(
     """
     if validation is None or validation == 0:
         return list(parts), [], []
-    if isinstance(validation, Pairs):
-        return list(parts), [validation], []
     if not isinstance(validation, (int, float)):
-        return list(parts), list(validation), []
+        given = [validation] if isinstance(validation, Pairs) else list(validation)
+        return list(parts), _merged(given, sides), []
     if not 0 < validation < 1:
         raise TrainingError(f"validation is a share between 0 and 1, got {validation}")
     share = min(validation, HOLD_OUT / sum(map(len, parts)))
     rests, held, notes = [], [], []
-    for pairs, rest, some, why in _splits(parts, share, seed, together=len(sides) > 2):
+    hang_together = [parts] if len(sides) > 2 else [[pairs] for pairs in parts]
+    for pairs, rest, some, why in (one for sets in hang_together for one in _split(sets, share, seed)):
         own = [side for side in sides if side in pairs.sides]
         why = why or ("" if _enough(rest, own) and _enough(some, own) else "too few pairs to spare any")
         if why:
@@ -85,25 +85,18 @@ def hold_out(
             notes.append(f"no validation split{of}: {why}")
         rests.append(pairs if why else rest)
         held += [] if why else [some]
-    return rests, [_together(held, sides)] if len(sides) == 2 and held else held, notes
+    return rests, _merged(held, sides), notes
 
 
-def _splits(
-    parts: Sequence[Pairs], share: float, seed: int, *, together: bool
-) -> list[tuple[Pairs, Pairs, Pairs, str]]:
+def _split(parts: Sequence[Pairs], share: float, seed: int) -> list[tuple[Pairs, Pairs, Pairs, str]]:
     """Each data set, its two parts, and why it could not be split."""
-    if not together:
-        return [(pairs, *_split([pairs], share, seed)[0]) for pairs in parts]
-    return [(pairs, *split) for pairs, split in zip(parts, _split(parts, share, seed), strict=True)]
-
-
-def _split(parts: Sequence[Pairs], share: float, seed: int) -> list[tuple[Pairs, Pairs, str]]:
     try:
         if len(parts) == 1:
-            return [(*parts[0].split(test=share, seed=seed), "")]
-        return [(*both, "") for both in zip(*split_together(parts, test=share, seed=seed), strict=True)]
+            return [(parts[0], *parts[0].split(test=share, seed=seed), "")]
+        both = split_together(parts, test=share, seed=seed)
+        return [(*one, "") for one in zip(parts, *both, strict=True)]
     except DataError as error:
-        return [(pairs, pairs, str(error)) for pairs in parts]
+        return [(pairs, pairs, pairs, str(error)) for pairs in parts]
 
 
 def _enough(pairs: Pairs, sides: Sequence[str]) -> bool:
@@ -111,14 +104,14 @@ def _enough(pairs: Pairs, sides: Sequence[str]) -> bool:
     return len(pairs) > 1 and all(pairs.codes(side).max() > 0 for side in sides)
 
 
-def _together(parts: Sequence[Pairs], sides: Sequence[str]) -> Pairs:
-    """Pairs of several data sets: the sides, and of group and id what all have; validation wants no scores."""
-    if len(parts) == 1:
-        return parts[0]
+def _merged(parts: list[Pairs], sides: Sequence[str]) -> list[Pairs]:
+    """Data sets of two sides as one: the sides, and of group and id what all have; validation wants no scores."""
+    if len(sides) > 2 or len(parts) < 2:
+        return parts
     check_types([Pairing(pairs, *sides) for pairs in parts])
     extra = [name for name in ("id", "group") if all(name in p.table.column_names for p in parts)]
     names = [*sides, "row", *extra]
-    return Pairs.concat([Pairs(p.table.select(names), sides, source=p.source, root=p.root) for p in parts])
+    return [Pairs.concat([Pairs(p.table.select(names), sides, source=p.source, root=p.root) for p in parts])]
 
 
 def choose_trained(space: Space, sides: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pairspace.data import Pairs
+from pairspace.data.numbering import number_values
 from pairspace.errors import SpaceError, TrainingError
 
 if TYPE_CHECKING:
@@ -134,10 +135,8 @@ def pairings(space: Space, parts: Sequence[Pairs], *, held: bool = False) -> lis
     for pairs in parts:
         own = [side for side in space.sides if side in pairs.sides]
         if len(own) < 2:
-            wanted = (
-                f"'{next(side for side in space.sides if side not in own)}'" if len(space.sides) == 2 else "two of "
-            )
-            wanted += "" if len(space.sides) == 2 else ", ".join(space.sides)
+            missing = [side for side in space.sides if side not in own]
+            wanted = f"'{missing[0]}'" if len(space.sides) == 2 else f"two of {', '.join(space.sides)}"
             raise SpaceError(
                 f"the pairs of {pairs.source} have the sides {', '.join(pairs.sides)}, the space needs {wanted}"
             )
@@ -219,7 +218,7 @@ def _number_sides(
         given = [(number, lists[number]) for number in own]
         flat = [chunk.flatten() for _, column in given if column is not None for chunk in column.chunks]
         start = sum(map(len, items.values()))
-        items[side], numbers = _number([*(chunk for column in columns for chunk in column.chunks), *flat])
+        items[side], numbers = number_values([*(chunk for column in columns for chunk in column.chunks), *flat])
         sizes = [len(column) for column in columns]
         sizes += [0 if column is None else len(pc.list_flatten(column)) for _, column in given]
         cut = np.split(numbers + start, np.cumsum(sizes)[:-1])
@@ -269,7 +268,7 @@ def _as_wanted(space: Space, parts: Sequence[Pairing], end: int, side: str, item
         SpaceError: features are filed, and there are more items than the pairs have, which are negatives.
     """
     own = [part.pairs for part in parts if (part.query, part.document)[end] == side]
-    _, numbers = _number([chunk for pairs in own for chunk in pairs.items(side).chunks])
+    _, numbers = number_values([chunk for pairs in own for chunk in pairs.items(side).chunks])
     first = np.unique(numbers, return_index=True)[1]
     if len(first) < len(items):
         if _filed(space, side):
@@ -277,13 +276,6 @@ def _as_wanted(space: Space, parts: Sequence[Pairing], end: int, side: str, item
         return items
     wanted = pa.chunked_array([chunk for pairs in own for chunk in space.part(side).items(pairs, side).chunks])
     return wanted.take(pa.array(first)).combine_chunks()
-
-
-def _number(chunks: Sequence[pa.Array]) -> tuple[pa.Array, np.ndarray]:
-    """The distinct values in order of first appearance, and the number of each (int64)."""
-    encoded = pa.chunked_array(chunks).dictionary_encode().unify_dictionaries()
-    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    return encoded.chunk(0).dictionary, np.concatenate(codes).astype(np.int64)
 
 
 def _scores(parts: Sequence[Pairs], negatives: int) -> np.ndarray | None:
