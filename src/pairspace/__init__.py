@@ -49,7 +49,45 @@ _HOMES = {
     "write_run": "data",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [  # written out: a type checker reads it, and does not compute it
+    "Bm25",
+    "Corpus",
+    "FeatureCache",
+    "History",
+    "Hit",
+    "Index",
+    "Pairs",
+    "PairspaceError",
+    "Report",
+    "Space",
+    "TagClassifier",
+    "TrainingOptions",
+    "__version__",
+    "centre_space",
+    "class_vectors",
+    "compare_runs",
+    "evaluate",
+    "evaluate_bitext",
+    "evaluate_multilabel",
+    "fit_classifier",
+    "fit_together",
+    "join_spaces",
+    "load_encoder",
+    "mine_negatives",
+    "read_beir",
+    "read_corpus",
+    "read_pairings",
+    "read_pairs",
+    "read_qrels",
+    "read_queries",
+    "read_run",
+    "read_table",
+    "sample_path",
+    "split_together",
+    "sweep",
+    "write_pairs",
+    "write_run",
+]
 
 if TYPE_CHECKING:
     from pairspace.data import (
@@ -77,14 +115,14 @@ if TYPE_CHECKING:
     from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, sweep
     from pairspace.tagging import TagClassifier, class_vectors, fit_classifier
     from pairspace.training import History, TrainingOptions
+else:  # a type checker would take any name for one that is there
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pairspace' has no attribute '{name}'")
-    value = getattr(import_module(f"pairspace.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'pairspace' has no attribute '{name}'")
+        value = getattr(import_module(f"pairspace.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
