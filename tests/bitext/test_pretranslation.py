@@ -9,7 +9,7 @@ import pytest
 
 from pairspace.bitext import TranslationMemory, pretranslate
 from pairspace.data import read_units, write_tmx
-from pairspace.errors import DataError, PairspaceError
+from pairspace.errors import DataError, PairspaceError, StorageError
 
 HEAD = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n"Language: it\\n"\n'
 HEAD += '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
@@ -87,6 +87,13 @@ def fill(tmp_path, memory):
 def changed(before, after):
     lines = difflib.ndiff(before.splitlines(), after.splitlines())
     return [line for line in lines if line[0] in "+-"]
+
+
+def test_a_missing_folder_is_found_before_any_work(tmp_path, memory, monkeypatch):
+    (tmp_path / "a.po").write_text(PO)
+    monkeypatch.setattr(memory, "find", lambda *_, **__: pytest.fail("work was done"))
+    with pytest.raises(StorageError, match="no such folder"):
+        pretranslate(memory, tmp_path / "a.po", tmp_path / "none" / "b.po")
 
 
 def test_only_what_is_not_translated_is_filled_and_marked(fill):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pairspace.bitext import TranslationMemory
 from pairspace.data import read_units, write_tmx
 from pairspace.space import Space
 
@@ -49,6 +50,14 @@ def test_without_a_space_and_in_words(folder, run):
     assert run("tm", "search", folder / "tm", "zzz") == "no match\n"
     printed = run("tm", "pretranslate", folder / "tm", folder / "a.po", "-o", folder / "b.po")
     assert printed.startswith("1 of 2 units filled") and "translated before" in printed
+
+
+def test_a_copy_that_cannot_be_written_is_refused_before_any_work(folder, run, refused, monkeypatch):
+    run("tm", "build", folder / "memory.tmx", "-o", folder / "tm")
+    monkeypatch.setattr(TranslationMemory, "open", lambda *_: pytest.fail("the memory was opened"))
+    fill = ("tm", "pretranslate", folder / "tm", folder / "a.po", "-o")
+    assert "b.po could not be written: no such folder" in refused(*fill, folder / "none" / "b.po")
+    assert "a copy of a.po has the same format" in refused(*fill, folder / "b.xlf")
 
 
 def test_mistakes_are_one_line(folder, refused):

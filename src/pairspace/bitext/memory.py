@@ -24,7 +24,6 @@ from pairspace.bitext.matching import MOST, Match, Origin, Question, best_first,
 from pairspace.bitext.memory_folder import (
     MANIFEST,
     MemoryManifest,
-    code_matches,
     complete_memory,
     index_folder,
     read_memory,
@@ -34,6 +33,7 @@ from pairspace.bitext.memory_tables import MemoryTables
 from pairspace.bitext.remembered import Remembered
 from pairspace.bitext.word_index import WordIndex
 from pairspace.data import Tag, atomic_folder
+from pairspace.data.units import matching_languages
 from pairspace.errors import DataError, IndexingError, PairspaceError
 from pairspace.index import Index
 from pairspace.neighbours import normalise
@@ -204,13 +204,13 @@ class TranslationMemory:
         """Numbers of the languages asked in, the side of the space for them, and numbers of the languages wanted."""
         codes, usual = self.manifest.languages, (self.manifest.source, self.manifest.target)
         if source is None:
-            source = usual[0] if target is None or usual[0] not in code_matches(target, codes) else usual[1]
+            source = usual[0] if target is None or usual[0] not in matching_languages(target, codes) else usual[1]
         if target is None:
-            target = usual[1] if usual[1] not in code_matches(source, codes) else usual[0]
-        asked, wanted = ([codes.index(code) for code in code_matches(one, codes)] for one in (source, target))
+            target = usual[1] if usual[1] not in matching_languages(source, codes) else usual[0]
+        asked, wanted = ([codes.index(code) for code in matching_languages(one, codes)] for one in (source, target))
         side = next((self.manifest.sides[str(n)] for n in asked if str(n) in self.manifest.sides), None)
         if side is None and self.manifest.space is not None:
-            side = next(iter(code_matches(source, list(self._loaded().sides))), None)
+            side = next(iter(matching_languages(source, self._loaded().sides)), None)
         if not asked and side is None:
             raise PairspaceError(f"{self.path} has no language {source!r}; it has: {', '.join(codes)}")
         if not wanted:

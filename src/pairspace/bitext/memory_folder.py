@@ -20,6 +20,7 @@ import numpy as np
 from pairspace.bitext.memory_tables import MemoryTables
 from pairspace.bitext.remembered import Remembered
 from pairspace.bitext.word_index import WordIndex
+from pairspace.data.units import matching_languages
 from pairspace.errors import IndexingError, PairspaceError
 from pairspace.index import Index
 from pairspace.neighbours import normalise
@@ -29,7 +30,6 @@ __all__ = [
     "MANIFEST",
     "WHOLE",
     "MemoryManifest",
-    "code_matches",
     "complete_memory",
     "index_folder",
     "read_memory",
@@ -67,14 +67,6 @@ class MemoryManifest:
     words: list[int] = field(default_factory=list)
     space: dict[str, str] | None = None
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-def code_matches(wanted: str, codes: list[str]) -> list[str]:
-    """The codes that a language may be found under, the same one first: `en` finds `en` and then `en-US`."""
-    asked = wanted.strip().lower().replace("_", "-").split("-")
-    parts = [(code.strip().lower().replace("_", "-").split("-"), code) for code in codes]
-    near = [(other != asked, code) for other, code in parts if other[: len(asked)] == asked[: len(other)]]
-    return [code for _, code in sorted(near, key=lambda one: one[0])]
 
 
 def index_folder(path: Path, language: int) -> Path:
@@ -161,7 +153,7 @@ def read_memory(path: Path) -> tuple[MemoryManifest, MemoryTables]:
 
 def _sides(languages: list[str], sides: list[str]) -> dict[int, str]:
     """The side of each language that has one."""
-    found = {number: code_matches(code, list(sides)) for number, code in enumerate(languages)}
+    found = {number: matching_languages(code, sides) for number, code in enumerate(languages)}
     return {number: near[0] for number, near in found.items() if near}
 
 

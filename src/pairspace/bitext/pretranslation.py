@@ -21,6 +21,7 @@ from pairspace.bitext.filters import placeholders_in
 from pairspace.bitext.matching import KINDS, Match, Question
 from pairspace.bitext.memory import TranslationMemory
 from pairspace.data import Change, Tag, Unit, read_units, update_units
+from pairspace.data.translations import check_copy
 from pairspace.errors import PairspaceError
 from pairspace.progress import progress_bar
 
@@ -87,12 +88,13 @@ def pretranslate(
         progress: show a bar.
 
     Raises:
-        DataError: the file cannot be read, or does not have these languages.
+        DataError: the file cannot be read or does not have these languages, or the copy has another suffix.
         PairspaceError: the memory does not have them, or a minimum is not in range.
-        StorageError: the copy could not be written.
+        StorageError: the copy could not be written; a missing folder is found before any work.
     """
     if not 0 < minimum <= 1 or semantic_minimum <= 0:
         raise PairspaceError(f"scores are above 0 and at most 1, got {minimum} and {semantic_minimum}")
+    check_copy(path, output)
     units = list(read_units(path, source=source, target=target))
     summary = Pretranslation(len(units), output=str(output))
     plain, entries = _open_units(units, summary)

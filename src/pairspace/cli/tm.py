@@ -118,7 +118,9 @@ def pretranslate(
 ) -> None:
     """Fill what is not yet translated, marked for review; nothing that is translated is changed."""
     from pairspace.bitext import pretranslate as fill
+    from pairspace.data.translations import check_copy
 
+    check_copy(file, output)
     how: dict[str, Any] = {"minimum": minimum, "semantic_minimum": semantic_min, "source": source, "target": target}
     with _open(memory, space, device) as opened:
         found = fill(opened, file, output, **how)

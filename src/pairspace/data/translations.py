@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pairspace.data.files import atomic_file, create_binary, plain_suffix
+from pairspace.data.files import atomic_file, check_place, create_binary, plain_suffix
 from pairspace.data.po import rewrite_po, scan_po
 from pairspace.data.tmx import rewrite_tmx, scan_tmx
 from pairspace.data.units import Change, Unit
 from pairspace.data.xliff import rewrite_xliff, scan_xliff
 from pairspace.errors import DataError
 
-__all__ = ["TRANSLATION_SUFFIXES", "read_units", "scan_units", "update_units"]
+__all__ = ["TRANSLATION_SUFFIXES", "check_copy", "read_units", "scan_units", "update_units"]
 
 
 class _Format(NamedTuple):
@@ -79,10 +79,9 @@ def update_units(
             `read_units`. Nothing is written then.
         StorageError: the copy could not be written.
     """
+    check_copy(path, output)
     path, output = Path(path), Path(output)
     form, left = _format(path), set(changes)
-    if plain_suffix(output) not in _FORMATS or _FORMATS[plain_suffix(output)] is not form:
-        raise DataError(f"{output}: a copy of {path.name} has the same format, and its suffix must say so")
     with atomic_file(output) as temporary:
         with create_binary(temporary, output) as file:
             for piece in form.rewrite(path, changes, source, target, left):
@@ -90,6 +89,18 @@ def update_units(
         if left:
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
             raise DataError(f"{path}: no unit {min(left)!r}{more}; nothing was written")
+
+
+def check_copy(path: Path | str, output: Path | str) -> None:
+    """See that a changed copy of a file can be written there, before the work that makes the changes.
+
+    Raises:
+        DataError: no such file, or the output has the suffix of another format.
+        StorageError: the output's folder is missing, or a folder stands in its place.
+    """
+    if _FORMATS.get(plain_suffix(output)) is not _format(path):
+        raise DataError(f"{output}: a copy of {Path(path).name} has the same format, and its suffix must say so")
+    check_place(output)
 
 
 def _format(path: Path | str) -> _Format:
