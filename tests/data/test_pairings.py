@@ -58,6 +58,24 @@ def test_a_language_column_is_a_side_a_language_most_frequent_first(write):
     ]
 
 
+def test_spellings_of_one_language_are_one_side_called_as_most_are(write):
+    path = write("english,text,lang\nhouse,casa,it\nbread,pane,IT\ntree,albero,it\ncar,carro,pt_BR\nsun,sol,pt-br\n")
+    sets = read_pairings(path, {"en": "english", "@lang": "text"})
+    assert shown(sets) == [
+        (("en", "it"), [("house", "casa"), ("bread", "pane"), ("tree", "albero")]),
+        (("en", "pt-br"), [("car", "carro"), ("sun", "sol")]),
+    ]
+
+
+def test_a_language_column_adds_to_a_side_of_that_language_however_it_is_spelt(write):
+    path = write("english,italian,text,lang\nhouse,casa,Haus,de\n,albero,tree,en\n")
+    sets = read_pairings(path, {"EN": "english", "it": "italian", "@lang": "text"})
+    assert shown(sets) == [
+        (("EN", "it"), [("house", "casa"), ("tree", "albero")]),
+        (("EN", "de"), [("house", "Haus")]),
+    ]
+
+
 def test_two_language_columns(write):
     path = write("a,la,b,lb\nhouse,en,casa,it\nHaus,de,house,en\nBrot,de,pane,it\n")
     sets = read_pairings(path, {"@la": "a", "@lb": "b"}, pivot="all")

@@ -51,4 +51,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
         write_tmx(tmp_path / "a.xml", [], source_language="en", target_language="it")
     with pytest.raises(DataError, match="two languages are needed"):
         write_tmx(tmp_path / "a.tmx", [], source_language="en", target_language="en")
+    for one, other in (("en", "EN"), ("pt-BR", "pt_br")):
+        with pytest.raises(DataError, match="two languages are needed"):
+            write_tmx(tmp_path / "a.tmx", [], source_language=one, target_language=other)
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@
     bread           Brot
 
 An empty item is no mistake here: its row just says nothing about that side. A side `@lang` stands for as many sides as
-the column `lang` has values, each called by its value.
+the column `lang` has values, each called by its value; `it`, `IT` or `pt_BR`, `pt-BR` are one, called as most are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pairspace.data.rows import Extra, check_names, is_empty, items_of, pair_row
 from pairspace.data.source import Source, text_column
 from pairspace.data.splitting import choose_test_rows, components, fall_back_to_rows, group_codes
 from pairspace.data.tables import open_source
+from pairspace.data.units import same_language
 from pairspace.errors import DataError
 
 __all__ = ["EVERY", "read_pairings", "split_together"]
@@ -34,10 +35,11 @@ EVERY = "all"  # as pivot: every two sides are paired
 
 @dataclass(frozen=True)
 class _Column:
-    """Where the items of a side stand: a column, or those rows of it whose language column has the side's name."""
+    """Where the items of a side stand: a column, or those rows of it whose language column has one of these values."""
 
     name: str
     language: str | None = None
+    values: tuple[str, ...] = ()
 
 
 def read_pairings(
@@ -54,7 +56,7 @@ def read_pairings(
 
     Args:
         path: as in `read_pairs`.
-        sides: side name -> column; `@lang` -> column: a side for each value of the column `lang`.
+        sides: side name -> column; `@lang` -> column: a side for each language of the column `lang`.
         pivot: the side that all others are paired with; None for the first, "all" for every two sides.
         group: column whose equal values must stay on one side of a split.
         id: column that names the rows.
@@ -137,8 +139,12 @@ def _columns_of(sources: Sequence[Source], sides: Mapping[str, str]) -> dict[str
         for source in sources:
             for entry in pc.value_counts(source.table[language]).to_pylist():
                 counts[entry["values"]] += entry["counts"]
+        spelt: dict[str, list[str]] = {}
         for value, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
-            where.setdefault(value, []).append(_Column(column, language))
+            alike = (side for side in (*where, *spelt) if same_language(side, value))
+            spelt.setdefault(value if value in where else next(alike, value), []).append(value)
+        for side, values in spelt.items():
+            where.setdefault(side, []).append(_Column(column, language, tuple(values)))
     return where
 
 
@@ -185,7 +191,8 @@ def _items(source: Source, side: str, columns: Sequence[_Column]) -> pa.ChunkedA
     for column in columns:
         items = items_of(source.table[column.name], f"{source.path}: column {column.name!r}")
         if column.language is not None:
-            items = pc.if_else(pc.equal(source.table[column.language], side), items, None)
+            own = pc.is_in(source.table[column.language], value_set=pa.array(column.values, pa.large_string()))
+            items = pc.if_else(own, items, None)
         if found is not None:
             twice = np.flatnonzero(~is_empty(found).to_numpy() & ~is_empty(items).to_numpy())
             if len(twice):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pairspace.data.elements import escape
 from pairspace.data.files import atomic_file, create_binary, plain_suffix
-from pairspace.data.units import Unit
+from pairspace.data.units import Unit, same_language
 from pairspace.errors import DataError
 
 __all__ = ["write_tmx"]
@@ -41,12 +41,12 @@ def write_tmx(
         How many units were written.
 
     Raises:
-        DataError: another suffix, or the same language twice.
+        DataError: another suffix, or the same language twice, however it is written (`en`, `EN`).
         StorageError: the file could not be written.
     """
     if plain_suffix(path) != ".tmx":
         raise DataError(f"{path}: a translation memory is written as .tmx")
-    if not source_language or not target_language or source_language == target_language:
+    if not source_language or not target_language or same_language(source_language, target_language):
         raise DataError(f"two languages are needed, and they are {source_language!r} and {target_language!r}")
     count = 0
     languages = [_code(source_language), _code(target_language)]
