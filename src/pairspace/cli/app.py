@@ -11,6 +11,7 @@ import typer
 
 from pairspace.cli.align import align
 from pairspace.cli.cache import cache_app
+from pairspace.cli.classify import classify
 from pairspace.cli.compare import compare
 from pairspace.cli.compare_encoders import compare_encoders
 from pairspace.cli.demo import demo
@@ -25,8 +26,10 @@ from pairspace.cli.mine_negatives import mine_negatives
 from pairspace.cli.score import score
 from pairspace.cli.search import search
 from pairspace.cli.sweep import sweep
+from pairspace.cli.tag import tag
 from pairspace.cli.tm import tm_app
 from pairspace.cli.train import train
+from pairspace.cli.train_tagger import train_tagger
 from pairspace.errors import PairspaceError
 
 __all__ = ["app", "main"]
@@ -54,6 +57,9 @@ for verb in (
     search,
     explain,
     encode,
+    classify,
+    tag,
+    train_tagger,
     info,
     demo,
 ):

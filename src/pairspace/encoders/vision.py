@@ -10,6 +10,7 @@ tokens of the output, row by row: "map", and "map_projected" in the space of CLI
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from pairspace.data.files import atomic_folder
@@ -28,7 +30,7 @@ from pairspace.encoders.preprocessing import read_preprocessing
 from pairspace.encoders.protocol import SAVED
 from pairspace.errors import EncoderError
 
-__all__ = ["PROJECTED", "VisionEncoder", "VisionModule", "has_text", "has_vision", "model_config"]
+__all__ = ["PROJECTED", "VisionEncoder", "VisionModule", "has_text", "has_vision", "model_config", "tower_scale"]
 
 PROJECTED, POOLED = "map_projected", "pooled"
 _WITH_PROJECTION = "VisionModelWithProjection"  # how such architectures are called
@@ -52,6 +54,22 @@ def has_vision(config: dict[str, Any]) -> bool:
 def has_text(config: dict[str, Any]) -> bool:
     """Whether a model of pictures has a tower for texts too."""
     return "vision_config" in config and "text_config" in config
+
+
+def tower_scale(encoder: Any) -> tuple[float | None, float]:
+    """Scale and bias of the cosines that a model with two towers was trained with; (None, 0) of all others.
+
+    CLIP keeps `logit_scale`, the logarithm of the scale; SigLIP keeps `logit_bias` too.
+    """
+    found = {"logit_scale": None, "logit_bias": 0.0}
+    if isinstance(encoder, VisionEncoder) and has_text(model_config(encoder.folder)):
+        for path in model_files(encoder.folder).values():
+            if path.suffix == ".safetensors":
+                with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+                    there = set(file.keys())
+                    found |= {name: float(file.get_tensor(name)) for name in there.intersection(found)}
+    scale = found["logit_scale"]
+    return None if scale is None else math.exp(scale), found["logit_bias"] or 0.0
 
 
 class VisionModule(nn.Module):

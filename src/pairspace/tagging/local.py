@@ -112,7 +112,7 @@ def local_scores(
 def vote(attention: Tensor, options: LocalOptions) -> Tensor:
     """The attention that refines (patches, patches): the mean of the later blocks where enough blocks agree, else 0."""
     blocks = len(attention)
-    first = blocks * 2 // 3 if options.first_block is None else options.first_block
+    first = max(0, min(blocks * 2 // 3, blocks - 2)) if options.first_block is None else options.first_block
     votes = max(1, blocks // 3) if options.votes is None else options.votes
     if not 0 <= first < blocks - 1:
         raise PairspaceError(f"first_block must lie before the last but one of {blocks} blocks, got {first}")

@@ -1,0 +1,96 @@
+"""What the verbs share whose classes are words: names and sentences, labels that are known, and what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pairspace.errors import PairspaceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+__all__ = ["Template", "known_labels", "print_tags", "templates_of"]
+
+Template = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A sentence with {} where the class goes, a file of such, or one of photo, plain, clip7, clip80, scene. "
+        "Repeatable."
+    ),
+]
+
+
+def templates_of(values: Sequence[str] | None, usual: str) -> list[str]:
+    """The sentences that are meant.
+
+    Raises:
+        PairspaceError: neither a sentence with `{}`, nor a file, nor a known name.
+    """
+    from pairspace.tagging.labels import read_classes
+    from pairspace.tagging.templates import CLIP_7, CLIP_80, PHOTO, SCENE
+
+    known = {"photo": PHOTO, "plain": ("{}",), "clip7": CLIP_7, "clip80": CLIP_80, "scene": (*CLIP_80, *SCENE)}
+    found: list[str] = []
+    for value in values or [usual]:
+        if value in known:
+            found += known[value]
+        elif "{}" in value:
+            found.append(value)
+        elif Path(value).is_file():
+            found += read_classes(value)
+        else:
+            raise PairspaceError(
+                f"--template {value}: give a sentence with {{}}, a file of such sentences, or one of {', '.join(known)}"
+            )
+    return list(dict.fromkeys(found))
+
+
+def known_labels(
+    what: str, option: str, ids: Sequence[str], payload: pa.Table | None, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of a column of the items' file, or of a file of its own, for those items that have any.
+
+    Args:
+        what: a column's name, or a path.
+        option: for messages.
+        ids: of the items.
+        payload: columns of the items' file.
+        classes: names.
+
+    Returns:
+        Numbers of the items that are labelled, and their labels, bool (labelled, classes).
+
+    Raises:
+        DataError: the file cannot be read.
+        PairspaceError: no item is labelled, or none with one of the classes.
+    """
+    import numpy as np
+
+    from pairspace.tagging.labels import label_matrix, lists_of, read_labels
+
+    if payload is not None and what in payload.column_names:
+        rows, lists = np.arange(len(ids)), lists_of(payload[what], f"column {what!r}")
+    elif not Path(what).is_file():
+        raise PairspaceError(f"{option} {what}: neither a column of the items' file nor a file of labels")
+    else:
+        known = read_labels(what)
+        rows = np.array([row for row, key in enumerate(ids) if key in known], np.int64)
+        lists = [known[key] for key in ids if key in known]
+    labels = label_matrix(lists, classes)
+    if not labels.any():
+        raise PairspaceError(
+            f"{option} {what}: none of the {len(ids):,} items has one of the {len(classes):,} classes there; do ids "
+            "and names agree?"
+        )
+    return rows, labels
+
+
+def print_tags(ids: Sequence[str], tags: Sequence[Sequence[tuple[str, float]]]) -> None:
+    """A line an item."""
+    for name, own in zip(ids, tags, strict=True):
+        print(f"{name}\t{', '.join(f'{tag} {score:.3f}' for tag, score in own) or '-'}")
