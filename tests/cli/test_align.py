@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pairspace.space import Space
+
 LINES = ["play chess against the computer", "music player", "", "a game of cards with friends", "library files"]
 
 
@@ -29,12 +31,33 @@ def test_aligns_two_files(run, untrained, documents, tmp_path):
 @pytest.mark.parametrize("suffix", [".html", ".tmx"])
 def test_writes_other_files_and_json(run, untrained, documents, tmp_path, suffix):
     out = tmp_path / f"out{suffix}"
-    how = ["--left-side", "body", "--right-side", "title", "--most", "2", "--no-lengths", "--json"]
+    how = [
+        "--languages",
+        "en,pt-BR",
+        "--left-side",
+        "body",
+        "--right-side",
+        "title",
+        "--most",
+        "2",
+        "--no-lengths",
+        "--json",
+    ]
     summary = json.loads(run("align", untrained, *documents, "--output", out, *how))
     assert summary["beads"] == 4 and (summary["left_deleted"], summary["right_deleted"]) == (1, 0)
     assert summary["score"] > 0.99 and summary["warnings"] == []
     text = out.read_text()
-    assert LINES[3] in text and (suffix == ".html" or 'srclang="body"' in text)
+    assert LINES[3] in text and (suffix == ".html" or 'srclang="en"' in text)
+    assert 'lang="pt-BR"' in text
+
+
+def test_a_memory_needs_codes_of_languages(refused, untrained, documents, tmp_path, monkeypatch):
+    monkeypatch.setattr(Space, "encode", lambda *_, **__: pytest.fail("texts were encoded"))
+    to = ("align", untrained, *documents, "--output", tmp_path / "out.tmx")
+    assert "'title' is not the code of one, as en or pt-BR are (--languages en,de" in refused(*to)
+    assert "'en' and 'EN'" in refused(*to, "--languages", "en,EN")
+    assert "--languages en: write the two languages" in refused(*to, "--languages", "en")
+    assert not (tmp_path / "out.tmx").exists()
 
 
 def test_splits_paragraphs(run, untrained, tmp_path):

@@ -37,10 +37,10 @@ def test_pairs_are_written_as_lines_and_as_a_memory(run, piles, untrained):
     for _, one, other, i, j in lines:
         assert (files / "left.en").read_text("utf-8").split("\n")[int(i) - 1] == one
         assert (files / "right.xx").read_text("utf-8").split("\n")[int(j) - 1] == other
-    result = json.loads(run(*mined, "-o", files / "found.tmx", "--json"))
-    memory = read_pairs(files / "found.tmx", ("title", "body"))
+    result = json.loads(run(*mined, "-o", files / "found.tmx", "--languages", "en,xx", "--json"))
+    memory = read_pairs(files / "found.tmx", ("en", "xx"))
     assert result["pairs"] == len(memory) == len(lines) and result["removed"] == {"identical": 0}
-    assert [line[1] for line in lines] == memory.items("title").to_pylist()
+    assert [line[1] for line in lines] == memory.items("en").to_pylist()
     assert not list(files.glob(".found*"))
 
 
@@ -92,6 +92,15 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_any_work(run, piles
         (files / "folder.tsv").mkdir(exist_ok=True)
         with pytest.raises(PairspaceError, match="is a folder"):
             run(*verb, "-o", files / "folder.tsv")
+
+
+def test_a_memory_needs_codes_of_languages(refused, piles, untrained, monkeypatch):
+    files, _ = piles
+    monkeypatch.setattr(Space, "encode", lambda *_, **__: pytest.fail("texts were encoded"))
+    to = ("mine", untrained, files / "left.en", files / "right.xx", *CPU, "-o", files / "found.tmx")
+    assert "'title' is not the code of one, as en or pt-BR are (--languages en,de" in refused(*to)
+    assert "--languages en,de,it: write the two languages" in refused(*to, "--languages", "en,de,it")
+    assert not (files / "found.tmx").exists()
 
 
 def test_tables_are_compressed_if_their_names_say_so(run, piles, untrained):

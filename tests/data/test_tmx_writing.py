@@ -54,4 +54,6 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     for one, other in (("en", "EN"), ("pt-BR", "pt_br")):
         with pytest.raises(DataError, match="two languages are needed"):
             write_tmx(tmp_path / "a.tmx", [], source_language=one, target_language=other)
+    with pytest.raises(DataError, match=r"'title' is not the code of one, as en or pt-BR are"):
+        write_tmx(tmp_path / "a.tmx", [], source_language="en", target_language="title")
     assert list(tmp_path.iterdir()) == []

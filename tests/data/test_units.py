@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from pairspace.data.units import check_language, column_of_language, language_among, matching_languages, unique_key
+from pairspace.data.units import (
+    check_language,
+    column_of_language,
+    is_language_code,
+    language_among,
+    matching_languages,
+    unique_key,
+)
 from pairspace.errors import DataError
 
 
@@ -20,6 +27,14 @@ from pairspace.errors import DataError
 )
 def test_a_language_is_found_with_or_without_its_region(wanted, languages, found):
     assert language_among(wanted, tuple(languages)) == matching_languages(wanted, languages)[0] == found
+
+
+def test_codes_of_languages():
+    codes = ("en", "cmn", "pt-BR", "pt_br", "zh-Hant-TW", "sl-rozaj-biske-1994", "sr@latin", "x-klingon", " de ")
+    assert all(is_language_code(code) for code in codes)
+    assert not any(
+        is_language_code(code) for code in ("", "e", "title", "body", "en-", "en US", "english", "x", "en,de")
+    )
 
 
 def test_a_language_that_is_not_clear_lists_what_may_be_meant():

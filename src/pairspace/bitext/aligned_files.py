@@ -61,7 +61,7 @@ def write_alignment(
         How many beads were written.
 
     Raises:
-        DataError: another suffix, or for TMX the same language twice.
+        DataError: another suffix, or for TMX a language that is no code of one, or the same twice.
         ShapeError: a bead names a sentence that is not there.
         StorageError: the file could not be written.
     """

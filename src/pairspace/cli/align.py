@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, print_json
+from pairspace.cli.common import Device, Json, Languages, NoCache, print_json, two_languages
 from pairspace.cli.items import stoppable
 from pairspace.errors import PairspaceError
 
@@ -32,6 +32,7 @@ def align(
     join: Annotated[
         str | None, typer.Option(help="What stands between sentences; by default a space, or nothing in Chinese, ...")
     ] = None,
+    languages: Languages = None,
     most: Annotated[int, typer.Option(help="Sentences of each side that may be put together.")] = 4,
     deletion: Annotated[
         float, typer.Option(help="How much a sentence without counterpart costs, 0 to 1; more keeps more.")
@@ -46,13 +47,21 @@ def align(
     """Align the sentences of a document with those of its translation."""
     from pairspace.bitext import AlignmentOptions, align_documents, language_sides, trusted_score, write_alignment
     from pairspace.bitext.aligned_files import check_alignment_path
+    from pairspace.data.tmx_writing import check_tmx_languages
     from pairspace.space import Space
 
     check_alignment_path(output)
     options = AlignmentOptions(most_left=most, most_right=most, most=2 * most, deletion=deletion)
-    documents = _documents((left, right), split)
+    codes, split_by = (
+        None if given is None else two_languages(given, option)
+        for given, option in ((languages, "--languages"), (split, "--split"))
+    )
+    documents = _documents((left, right), split_by)
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
     sides = language_sides(loaded, left_side, right_side)
+    named = codes or (split_by if split_by is not None and split_by[0] != split_by[1] else sides)
+    if output.suffix.lower() == ".tmx":
+        check_tmx_languages(*named)
     how: dict[str, Any] = {"left_side": sides[0], "right_side": sides[1], "joiners": (join, join), "options": options}
     how |= {"lengths": not no_lengths, "cache": not no_cache}
     with stoppable(), warnings.catch_warnings(record=True) as doubts:
@@ -62,7 +71,7 @@ def align(
             output,
             beads,
             *documents,
-            languages=_languages(split, sides),
+            languages=named,
             titles=(left.name, right.name),
             joiners=(join, join),
         )
@@ -82,7 +91,7 @@ def align(
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _documents(paths: tuple[Path, Path], split: str | None) -> list[list[str]]:
+def _documents(paths: tuple[Path, Path], split_by: tuple[str, str] | None) -> list[list[str]]:
     """The sentences of both files; lines that hold nothing stay, so that indices are those of lines."""
     from pairspace.bitext import split_sentences
     from pairspace.data.lines import read_lines
@@ -91,20 +100,9 @@ def _documents(paths: tuple[Path, Path], split: str | None) -> list[list[str]]:
     for path, lines in zip(paths, documents, strict=True):
         if not any(line.strip() for line in lines):
             raise PairspaceError(f"{path} holds no sentence")
-    if split is None:
+    if split_by is None:
         return documents
-    languages = [code.strip() for code in split.split(",")]
-    if len(languages) != 2:
-        raise PairspaceError(f"--split {split}: write the two languages, left and right, as en,de")
-    return [split_sentences(lines, code) for lines, code in zip(documents, languages, strict=True)]
-
-
-def _languages(split: str | None, sides: tuple[str, str]) -> tuple[str, str]:
-    """Codes for the files: those that the texts are split by, else the sides' names."""
-    if split is None:
-        return sides
-    left, right = (code.strip() for code in split.split(","))
-    return (left, right) if left != right else sides
+    return [split_sentences(lines, code) for lines, code in zip(documents, split_by, strict=True)]
 
 
 def _summary(beads: list[Bead], documents: list[list[str]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Device",
     "Json",
+    "Languages",
     "NoCache",
     "Root",
     "Sides",
@@ -30,6 +31,7 @@ __all__ = [
     "read_sets",
     "read_sides",
     "sizes",
+    "two_languages",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -38,6 +40,9 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that c
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best there is.")]
 TrustCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run a model's own Python code.")]
 Root = Annotated[Path | None, typer.Option(help="Folder that paths of pictures start from; by default where you are.")]
+Languages = Annotated[
+    str | None, typer.Option(help="Codes of the left and the right language for the output, as en,de.")
+]
 Sides = Annotated[
     list[str] | None,
     typer.Option(
@@ -157,6 +162,18 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
     if len(found) not in (1, 2):
         raise PairspaceError(f"{option} {text}: write one number, or two for query and document, as 20,100")
     return found * 2 if len(found) == 1 else found
+
+
+def two_languages(text: str, option: str) -> tuple[str, str]:
+    """`en,de` to two codes.
+
+    Raises:
+        PairspaceError: not two.
+    """
+    codes = [code.strip() for code in text.split(",")]
+    if len(codes) != 2 or not all(codes):
+        raise PairspaceError(f"{option} {text}: write the two languages, left and right, as en,de")
+    return codes[0], codes[1]
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, SkipBad, print_json
+from pairspace.cli.common import Device, Json, Languages, NoCache, SkipBad, print_json, two_languages
 from pairspace.cli.items import stoppable
 from pairspace.errors import PairspaceError
 
@@ -59,29 +59,36 @@ def mine(
     filters: Annotated[
         str, typer.Option(help="What removes pairs: length,numbers,placeholders,identical,script; or none.")
     ] = "length,numbers,placeholders,identical,script",
+    languages: Languages = None,
     device: Device = None,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
 ) -> None:
     """Find the translations among two piles of sentences. A run that was stopped goes on when it is started again."""
+    from pairspace.bitext import language_sides
     from pairspace.bitext import mine as find
     from pairspace.data.files import check_place, plain_suffix
+    from pairspace.data.tmx_writing import check_tmx_languages
     from pairspace.space import Space
 
     if plain_suffix(output) not in (".tsv", ".tmx"):
         raise PairspaceError(f"{output}: pairs are written as .tsv or .tmx")
     check_place(output)
+    codes = None if languages is None else two_languages(languages, "--languages")
     piles = [_sentences(path, skip_bad) for path in (left, right)]
     sample = None if judged is None else _judged(judged)
     loaded = Space.from_pretrained(space, device=device, cache=not no_cache)
+    named = codes or language_sides(loaded, left_side, right_side)
+    if plain_suffix(output) == ".tmx":
+        check_tmx_languages(*named)
     how: dict[str, Any] = {"k": k, "score": score.value, "retrieval": retrieval.value, "every": every}
     how |= {"threshold": threshold, "judged": sample, "precision": precision}
     how["filters"] = [] if filters == "none" else [name.strip() for name in filters.split(",")]
     how["state"] = output.with_name(f".{output.name}.state")
     with stoppable():
         found = find(loaded, *(texts for texts, _ in piles), left_side=left_side, right_side=right_side, **how)
-        _write(found, output, [lines for _, lines in piles], loaded, left_side, right_side)
+        _write(found, output, [lines for _, lines in piles], named)
         how["state"].unlink(missing_ok=True)
     summary = {
         "left": len(piles[0][0]),
@@ -136,12 +143,9 @@ def _write(
     found: MinedPairs,
     output: Path,
     numbers: list[list[int]],
-    space: Any,
-    left_side: str | None,
-    right_side: str | None,
+    languages: tuple[str, str],
 ) -> None:
     """Score, texts, and line numbers (and the probability) as TSV, in LASER's order; or a translation memory."""
-    from pairspace.bitext import language_sides
     from pairspace.data import Unit, write_tmx
     from pairspace.data.files import atomic_file, create_binary, plain_suffix
 
@@ -149,12 +153,11 @@ def _write(
     chances = [None] * len(found) if found.probability is None else found.probability.tolist()
     rows = zip(found.score.tolist(), found.left, found.right, lines, chances, strict=True)
     if plain_suffix(output) == ".tmx":
-        sides = language_sides(space, left_side, right_side)
         units = (
             Unit("", one, other, id=f"{i}-{j}", properties={"score": f"{score:.4f}"} | _chance(chance))
             for score, one, other, (i, j), chance in rows
         )
-        write_tmx(output, units, source_language=sides[0], target_language=sides[1])
+        write_tmx(output, units, source_language=languages[0], target_language=languages[1])
         return
     with atomic_file(output) as temporary, create_binary(temporary, output) as file:
         for score, one, other, (i, j), chance in rows:

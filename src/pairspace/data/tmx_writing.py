@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pairspace.data.elements import escape
 from pairspace.data.files import atomic_file, create_binary, plain_suffix
-from pairspace.data.units import Unit, same_language
+from pairspace.data.units import Unit, is_language_code, same_language
 from pairspace.errors import DataError
 
-__all__ = ["write_tmx"]
+__all__ = ["check_tmx_languages", "write_tmx"]
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <tmx version="1.4">
@@ -41,13 +41,12 @@ def write_tmx(
         How many units were written.
 
     Raises:
-        DataError: another suffix, or the same language twice, however it is written (`en`, `EN`).
+        DataError: another suffix, or as in `check_tmx_languages`.
         StorageError: the file could not be written.
     """
     if plain_suffix(path) != ".tmx":
         raise DataError(f"{path}: a translation memory is written as .tmx")
-    if not source_language or not target_language or same_language(source_language, target_language):
-        raise DataError(f"two languages are needed, and they are {source_language!r} and {target_language!r}")
+    check_tmx_languages(source_language, target_language)
     count = 0
     languages = [_code(source_language), _code(target_language)]
     with atomic_file(path) as temporary, create_binary(temporary, path) as file:
@@ -57,6 +56,22 @@ def write_tmx(
             count += 1
         file.write(_FOOT)
     return count
+
+
+def check_tmx_languages(source: str, target: str) -> None:
+    """See that a memory can be of these languages, before the work that fills it.
+
+    Raises:
+        DataError: one of them is no code of a language, or both are the same, however it is written (`en`, `EN`).
+    """
+    for code in (source, target):
+        if not is_language_code(code):
+            raise DataError(
+                f"a translation memory is of two languages, and {code!r} is not the code of one, as en or pt-BR are "
+                "(--languages en,de names them)"
+            )
+    if same_language(source, target):
+        raise DataError(f"two languages are needed, and they are {source!r} and {target!r}")
 
 
 def _tu(unit: Unit, languages: list[str]) -> bytes:

@@ -6,6 +6,7 @@ stood. Languages are matched as translators mean them: `en` finds `en-US` as lon
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,11 +20,15 @@ __all__ = [
     "Unit",
     "check_language",
     "column_of_language",
+    "is_language_code",
     "language_among",
     "matching_languages",
     "same_language",
     "unique_key",
 ]
+
+
+_CODE = re.compile(r"(?:[a-z]{2,3}|[ix](?=[-_]))(?:[-_][a-z0-9]{1,8})*(?:@[a-z]+)?", re.I)
 
 
 class Tag(NamedTuple):
@@ -86,6 +91,11 @@ class Change:
     text: str
     review: bool = True
     tags: tuple[Tag, ...] = ()
+
+
+def is_language_code(text: str) -> bool:
+    """Whether a text may be the code of a language: `en`, `pt-BR`, `zh_Hant_TW`, `sr@latin`; `title` is none."""
+    return _CODE.fullmatch(text.strip()) is not None
 
 
 def same_language(one: str, other: str) -> bool:
