@@ -118,6 +118,13 @@ def test_costs_are_the_formula_of_the_paper():
     assert costs.deletion == pytest.approx(np.quantile(every, 0.02 + 0.98 / 6), rel=1e-5)
 
 
+def test_two_texts_of_one_sentence_have_nothing_to_be_compared_with_but_each_other():
+    random = np.random.default_rng(8)
+    x, y = unit(random.normal(size=(2, 1, 8))), unit(random.normal(size=(2, 1, 8)))
+    costs = BeadCosts(x, y, AlignmentOptions(most_left=2, most_right=2))
+    assert costs.tile(0, 1, 0, 1)[0, 0, 0, 0] == pytest.approx(1 - x[0, 0] @ y[0, 0], rel=1e-5)
+
+
 def test_costs_with_lengths_are_the_second_formula():
     random = np.random.default_rng(5)
     x, y = unit(random.normal(size=(2, 4, 8))), unit(random.normal(size=(2, 3, 8)))

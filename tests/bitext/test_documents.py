@@ -60,6 +60,17 @@ def test_merges_and_deletions():
     assert found[:5] == WHOLE[:5]
 
 
+def test_documents_of_one_sentence_score_as_alike_as_they_are():
+    alike, halves, strange = (
+        align_documents(Space(), ["do re mi fa"], [other])
+        for other in ("DO RE MI FA", "DO RE QUI QUO", "QUI QUO QUA QUE")
+    )
+    assert pairs(alike) == pairs(halves) == pairs(strange) == [((0,), (0,))]
+    assert alike[0].score > 0.999 and 0.3 < halves[0].score < 0.7 and abs(strange[0].score) < 0.3
+    among = align_documents(Space(), ["do re mi fa"], ["QUI QUO QUA QUE", "DO RE MI FA", "XA XO XI XU"])
+    assert pairs(among) == [((), (0,)), ((0,), (1,)), ((), (2,))] and among[1].score > 0.999
+
+
 def test_empty_sentences_are_deletions_in_their_place():
     left, right = list(ENGLISH), list(ITALIAN)
     left[3:3] = ["", "  "]

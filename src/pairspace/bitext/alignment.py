@@ -97,8 +97,9 @@ def align_vectors(
             raise ShapeError(f"{name}: runs of up to {wanted} sentences are asked for, {blocks.shape[0]} blocks given")
     if left.shape[2] != right.shape[2]:
         raise ShapeError(f"the sides have {left.shape[2]} and {right.shape[2]} dimensions: one space is needed")
+    centre = options.centre and left.shape[1] > 1 < right.shape[1]  # nothing is left of the only vector less the mean
     one, other = (
-        _prepared(blocks, wanted, name, options.centre)
+        _prepared(blocks, wanted, name, centre)
         for name, blocks, wanted in zip(("left", "right"), (left, right), most, strict=True)
     )
     return _coarse_to_fine(one, other, None if lengths is None else _lengths(lengths, (one, other)), options, progress)
@@ -154,7 +155,7 @@ def _prepared(blocks: np.ndarray, most: int, name: str, centre: bool) -> np.ndar
         k, row = np.argwhere(~np.isfinite(vectors).all(2))[0]
         raise FeatureError(f"{name}: the vector of the {k + 1} sentences from row {row} on is not finite")
     _normalise(vectors)
-    if centre and vectors.shape[1] > 1:
+    if centre:
         mean = vectors[0].mean(0)
         for k in range(most):
             vectors[k, : max(vectors.shape[1] - k, 0)] -= mean

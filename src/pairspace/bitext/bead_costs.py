@@ -5,7 +5,8 @@ The distance of a run x of p sentences of one text and a run y of q of the other
     d(x, y) = (1 - cos(x, y)) / (1/(2S) * (sum_s (1 - cos(x, y_s)) + sum_s (1 - cos(x_s, y))))
 
 where x_s and y_s are S randomly drawn runs: 1 is what runs of no relation have, and a text with many friends is no
-nearer than others. By vectors alone, as in vecalign,
+nearer than others. Two texts of one sentence each have no other runs to draw than those that are to be judged: of them
+d(x, y) is 1 - cos(x, y). By vectors alone, as in vecalign,
 
     cost(x, y)  = p q d(x, y)
     cost(s, -)  = t
@@ -50,7 +51,8 @@ class AlignmentOptions:
             near).
         length: how much unlike lengths count; a in the formula.
         merge: what each sentence more than one a side costs; b in the formula.
-        centre: subtract each text's mean vector first; for encoders whose vectors all lie in one direction.
+        centre: subtract each text's mean vector first; for encoders whose vectors all lie in one direction. Where
+            one text is a single sentence neither is centred.
         band: nodes looked at on either side of the coarser path.
         exact: a pair of texts of up to so many sentences each is searched whole.
         samples: runs drawn to normalise with.
@@ -125,6 +127,8 @@ class BeadCosts:
         drawn_left, drawn_right = (_drawn(side, options.samples, random) for side in (left, right))
         self._mean_left = 1.0 - left @ drawn_right.mean(0)
         self._mean_right = 1.0 - right @ drawn_left.mean(0)
+        if left.shape[1] == right.shape[1] == 1:
+            self._mean_left[:] = self._mean_right[:] = 1.0
         self.deletion = self._quantile(random)
 
     def weigh(self, lengths: tuple[RunLengths, RunLengths], ratio: float) -> None:
