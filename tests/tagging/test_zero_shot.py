@@ -29,28 +29,40 @@ CLASSES = ["red", "green", "blue", "black"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, network, write_drawings):
-    """A space of drawings and captions, the drawings, and their colours."""
+def drawn(tmp_path_factory, write_drawings):
+    """Drawings and captions."""
     folder = tmp_path_factory.mktemp("zero")
     with write_drawings(folder, 48).open() as file:
         rows = list(csv.DictReader(file))
-    pictures = [str(folder / "drawings" / row["path"]) for row in rows]
+    return [str(folder / "drawings" / row["path"]) for row in rows], [row["text"] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def trained(drawn, network):
+    """A space of drawings and captions, the drawings, and their colours."""
+    pictures, texts = drawn
+    return space_of(network, pictures, texts, "last", 10), pictures, [text.split()[1] for text in texts]
+
+
+def space_of(network, pictures, texts, layers, epochs):
     encoders, sides = {"image": str(network), "caption": "static:16"}, {"image": "image", "caption": "text"}
-    space = ps.Space.create(sides, encoder=encoders, dimension=16, layers="last", cache=False)
-    pairs = ps.Pairs.from_columns({"image": pictures, "caption": [row["text"] for row in rows]})
-    space.fit(pairs, validation=None, epochs=30, learning_rate=0.01, progress=False)
-    return space, pictures, [row["text"].split()[1] for row in rows]
+    layers = {"image": layers, "caption": "last"}
+    space = ps.Space.create(sides, encoder=encoders, dimension=16, layers=layers, cache=False)
+    pairs = ps.Pairs.from_columns({"image": pictures, "caption": texts})
+    space.fit(pairs, validation=None, epochs=epochs, learning_rate=0.02, progress=False)
+    return space
 
 
-def test_whole_pictures_are_scored_by_the_words_of_their_captions(trained):
-    space, pictures, colours = trained
+def test_whole_pictures_are_scored_by_the_words_of_their_captions(drawn, network):
+    pictures, texts = drawn
+    space = space_of(network, pictures, texts, ("1", "2", "last"), 60)
     told = ("a {} circle", "a {} square", "a {} cross")
     model = ZeroShot(space, CLASSES, templates=told)
     words = class_vectors(lambda texts: space.encode(texts, side="caption"), CLASSES, templates=told)
     expected = global_scores(space.encode(pictures, side="image"), words, temperature=space.temperature.value)
     scores = model.scores(pictures)
     assert np.allclose(scores, expected, atol=1e-6) and np.allclose(scores.sum(1), 1, atol=1e-5)
-    right = np.array([CLASSES.index(colour) for colour in colours])
+    right = np.array([CLASSES.index(text.split()[1]) for text in texts])
     assert np.mean(scores.argmax(1) == right) > 0.6
     yes_or_no = ZeroShot(space, CLASSES, kind="sigmoid", temperature=0.5).scores(pictures)
     assert not np.allclose(yes_or_no.sum(1), 1, atol=0.1)

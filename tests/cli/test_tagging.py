@@ -1,0 +1,227 @@
+"""tag, classify and train-tagger at the command line."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import pairspace as ps
+from pairspace.errors import DataError, PairspaceError
+
+COLOURS, SHAPES = ("red", "green", "blue", "black"), ("circle", "square", "cross")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, network, write_drawings):
+    """Drawings, a table of them with labels, class names, and a space."""
+    folder = tmp_path_factory.mktemp("tagging")
+    with write_drawings(folder, 48).open() as file:
+        rows = [(row["path"], row["text"]) for row in csv.DictReader(file)]
+    with (folder / "drawn.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("id", "image", "text", "labels", "colour"))
+        for name, text in rows:
+            _, colour, shape = text.split()
+            table.writerow((name, name, f"the drawing of a {shape}", f"{colour};{shape}", colour))
+    (folder / "colours.txt").write_text("\n".join(COLOURS) + "\n")
+    (folder / "labels.txt").write_text("\n".join((*COLOURS, *SHAPES)) + "\n")
+    sides = {"image": "image", "caption": "text"}
+    encoders = {"image": str(network), "caption": "static:16"}
+    space = ps.Space.create(sides, encoder=encoders, dimension=16, layers="last", cache=False)
+    pictures = [str(folder / "drawings" / name) for name, _ in rows]
+    pairs = ps.Pairs.from_columns({"image": pictures, "caption": [text for _, text in rows]})
+    space.fit(pairs, validation=None, epochs=10, learning_rate=0.02, progress=False)
+    space.save_pretrained(folder / "space")
+    return folder
+
+
+def table(folder):
+    return (folder / "drawn.csv", "--id", "id", "--root", folder / "drawings")
+
+
+def test_a_folder_of_pictures_is_tagged_and_written_in_every_form(run, folder, tmp_path):
+    labels = ("--labels", folder / "labels.txt", "--template", "a {}")
+    found = json.loads(run("tag", folder / "space", folder / "drawings", *labels, "--json"))
+    assert found["pictures"] == 48 and [one["id"] for one in found["tags"][:3]] == ["0.png", "1.png", "2.png"]
+    assert all(len(one["tags"]) == 3 for one in found["tags"])
+    scores = list(found["tags"][0]["tags"].values())
+    assert scores == sorted(scores, reverse=True)
+    said = run("tag", folder / "space", folder / "drawings", *labels, "--top", "1").splitlines()
+    best = next(iter(found["tags"][0]["tags"]))
+    assert len(said) == 48 and said[0] == f"0.png\t{best} {scores[0]:.3f}"
+    page, out = tmp_path / "page.html", tmp_path / "tags.csv"
+    more = ("--method", "local", "--threshold", "0.2", "-o", out, "--page", page, "--page-pictures", "5")
+    said = run("tag", folder / "space", folder / "drawings", *labels, *more)
+    rows = list(csv.DictReader(out.open()))
+    assert f"{len(rows)} tags for 48 pictures written to {out}, {page}" in said
+    assert all(float(row["score"]) >= 0.2 for row in rows)
+    html = page.read_text()
+    shown = sum(row["id"] in {f"{n}.png" for n in range(5)} for row in rows)
+    assert html.count("data:image/jpeg") == 5 and html.count('class="heat') == shown
+    assert "<h1>5 of 48 pictures</h1>" in html
+
+
+def test_side_cars_lie_beside_pictures_and_are_not_overwritten(run, folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder / "drawings", tmp_path / "drawings")
+    how = ("tag", folder / "space", tmp_path / "drawings", "--labels", folder / "colours.txt", "--top", "2", "--xmp")
+    assert "96 tags for 48 pictures written to 48 .xmp files" in run(*how)
+    assert (tmp_path / "drawings" / "7.png.xmp").read_text().count("<rdf:li>") == 2
+    with pytest.raises(DataError, match="is there already"):
+        run(*how)
+    run(*how, "--overwrite")
+
+
+def test_scores_are_made_comparable_and_measured(run, folder):
+    how = ("tag", folder / "space", *table(folder), "--labels", folder / "labels.txt", "--template", "a {}")
+    raw = json.loads(run(*how, "--truth", "labels", "--json"))
+    ranks = json.loads(run(*how, "--truth", "labels", "--json", "--calibrate", "rank", "--threshold", "0.9"))
+    scores = [score for one in ranks["tags"] for score in one["tags"].values()]
+    assert min(scores) >= 0.9 and max(scores) < 1
+    one = [report["report"]["systems"]["tags"]["metrics"]["mAP"]["value"] for report in (raw, ranks)]
+    assert one[0] == pytest.approx(one[1], abs=1e-6)  # the order within a class is the same
+    text = run(*how, "--truth", "labels", "--examples", "labels", "--top", "2")
+    assert "| system" in text and "48 pictures, 7 classes" in text
+    learnt = json.loads(run(*how, "--examples", "labels", "--json"))
+    assert 0 < sum(len(one["tags"]) for one in learnt["tags"]) < 48 * 7
+
+
+def test_labels_of_some_pictures_in_a_file_of_their_own(run, folder, tmp_path):
+    lines = [f"{n}.png,{COLOURS[n % 4]}" for n in range(12)] + ["12.png,"]
+    (tmp_path / "some.csv").write_text("id,tag\n" + "\n".join(lines) + "\n")
+    how = ("tag", folder / "space", folder / "drawings", "--labels", folder / "colours.txt", "--json")
+    found = json.loads(run(*how, "--truth", tmp_path / "some.csv"))
+    assert found["report"]["pictures"] == 13
+    with pytest.raises(PairspaceError, match=r"--truth none: neither a column of the items' file nor a file"):
+        run(*how, "--truth", "none")
+    (tmp_path / "some.csv").write_text("id,tag\nx.png,red\n")
+    with pytest.raises(PairspaceError, match="none of the 48 items has one of the 4 classes there"):
+        run(*how, "--examples", tmp_path / "some.csv")
+
+
+def test_a_tagger_is_trained_on_pictures_and_texts_and_used(run, folder, network, tmp_path):
+    encoders = ("--encoder", f"image={network}")
+    own = (
+        "--text-column",
+        "text",
+        "--labels",
+        "labels",
+        "--epochs",
+        "150",
+        "-o",
+        tmp_path / "tagger",
+        "--layers",
+        "image=2,last",
+    )
+    said = run("train-tagger", *table(folder), *encoders, *own)
+    assert "7 classes learnt from 48 rows" in said and "MB and its encoders" in said
+    found = json.loads(
+        run("tag", tmp_path / "tagger", *table(folder), "--text-column", "text", "--truth", "labels", "--json")
+    )
+    metrics = found["report"]["systems"]["tags"]["metrics"]
+    assert metrics["mAP"]["value"] > 0.8
+    shapes = sum(SHAPES[n // 4 % 3] in one["tags"] for n, one in enumerate(found["tags"]))
+    assert shapes >= 46
+    alone = json.loads(run("tag", tmp_path / "tagger", folder / "drawings", "--json", "--top", "1"))
+    assert len(alone["tags"]) == 48
+    for wrong, says in (
+        (("--labels", folder / "labels.txt"), "knows its classes and its way: leave out --labels"),
+        (("--method", "local"), "leave out --method local"),
+    ):
+        with pytest.raises(PairspaceError, match=says):
+            run("tag", tmp_path / "tagger", folder / "drawings", *wrong)
+
+
+def test_a_tagger_of_texts_alone(run, folder, tmp_path):
+    own = ("--no-pictures", "--text-column", "text", "--labels", "labels", "--least", "15", "-o", tmp_path / "tagger")
+    assert "3 classes learnt from 48 rows" in run("train-tagger", folder / "drawn.csv", *own)
+    found = json.loads(
+        run("tag", tmp_path / "tagger", folder / "drawn.csv", "--text-column", "text", "--json", "--top", "1")
+    )
+    assert [next(iter(one["tags"])) for one in found["tags"][::4]] == [SHAPES[n % 3] for n in range(12)]
+    with pytest.raises(PairspaceError, match="--page shows pictures"):
+        run("tag", tmp_path / "tagger", folder / "drawn.csv", "--text-column", "text", "--page", tmp_path / "p.html")
+
+
+def test_a_tagger_learns_from_a_space_without_labels(run, folder, network, tmp_path):
+    how = (
+        "--teacher",
+        folder / "space",
+        "--classes",
+        folder / "colours.txt",
+        "--encoder",
+        network,
+        "--template",
+        "a {}",
+    )
+    said = json.loads(
+        run("train-tagger", folder / "drawings", *how, "--method", "local", "-o", tmp_path / "tagger", "--json")
+    )
+    assert said["classes"] == 4 and said["rows"] == 48 and said["classifier_bytes"] < 25e6
+    page = tmp_path / "page.html"
+    run("tag", tmp_path / "tagger", folder / "drawings", "--top", "1", "--page", page)
+    assert page.read_text().count('class="heat') == 48
+
+
+def test_classes_of_pictures_and_texts(run, folder, tmp_path):
+    labels = ("--labels", folder / "colours.txt", "--template", "a {} circle")
+    found = json.loads(
+        run("classify", folder / "space", *table(folder), *labels, "--truth", "colour", "--json", "--top", "4")
+    )
+    assert found["judged"] == 48 and 0 <= found["accuracy"] <= 1 and found["top5"] == 1
+    first = [next(iter(one["classes"])) for one in found["found"]]
+    assert found["accuracy"] == pytest.approx(np.mean([COLOURS[n % 4] == one for n, one in enumerate(first)]))
+    assert all(sum(one["classes"].values()) == pytest.approx(1, abs=1e-5) for one in found["found"])
+    said = run("classify", folder / "space", *table(folder), *labels, "--truth", "colour", "-o", tmp_path / "c.csv")
+    assert "48 items classified" in said and f"accuracy {found['accuracy']:.3f}" in said
+    (tmp_path / "texts.csv").write_text("caption,right\nred,red\nblue,blue\n")
+    texts = (
+        "classify",
+        folder / "space",
+        tmp_path / "texts.csv",
+        "--side",
+        "caption",
+        "--labels",
+        folder / "colours.txt",
+    )
+    found = json.loads(run(*texts, "--truth", "right", "--skip-bad", "--json"))
+    assert found["accuracy"] == 1 and found["judged"] == 2
+    with pytest.raises(PairspaceError, match="no item has a class of the list, such as 'red'"):
+        run(*texts, "--truth", "caption")
+
+
+def test_what_does_not_fit_is_said_before_any_work(run, folder, network, tmp_path):
+    space, drawings = folder / "space", folder / "drawings"
+    classes = ("--labels", folder / "colours.txt")
+    (tmp_path / "twice.txt").write_text("red\nred\n")
+    for wrong, says in (
+        ((), "name the classes: --labels FILE"),
+        (("--labels", tmp_path / "twice.txt"), "twice.txt, line 2: class 'red' stands in line 1 already"),
+        ((*classes, "--method", "best"), "--method best: choose one of global, local"),
+        ((*classes, "--calibrate", "x"), "--calibrate x: choose one of zscore, rank"),
+        ((*classes, "--calibrate", "rank", "--examples", "x"), "give one of them"),
+        ((*classes, "--top", "0"), "--top 0: at least 1"),
+        ((*classes, "-o", tmp_path / "a.xls"), "written as .csv or .jsonl"),
+        ((*classes, "-o", tmp_path / "none" / "a.csv"), "none"),
+        ((*classes, "--template", "a photo"), "give a sentence with {}, a file of such"),
+    ):
+        with pytest.raises(PairspaceError, match=says.replace("{}", r"\{\}")):
+            run("tag", space, drawings, *wrong)
+    out = ("-o", tmp_path / "tagger")
+    for wrong, says in (
+        ((), "give --labels to learn from, or a --teacher"),
+        (("--teacher", space), "class names: --classes FILE"),
+        (("--labels", "labels", "--encoder", "text=minilm"), "write it as image=NAME; read are image"),
+        (("--labels", "labels", "--encoder", "image=minilm"), "minilm"),
+        (("--labels", "labels", "--text-column", "nothing"), "no column 'nothing'"),
+        (("--labels", "labels", "--encoder", f"image={network}", "--least", "99"), "no label stands in 99 rows"),
+    ):
+        with pytest.raises(PairspaceError, match=says):
+            run("train-tagger", *table(folder), *out, *wrong)
+    assert not (tmp_path / "tagger").exists()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.jpg").write_text("no picture")
+    with pytest.raises(DataError, match=r"a\.jpg"):
+        run("tag", space, tmp_path / "bad", *classes)
