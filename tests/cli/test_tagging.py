@@ -176,7 +176,7 @@ def test_classes_of_pictures_and_texts(run, folder, tmp_path):
     assert all(sum(one["classes"].values()) == pytest.approx(1, abs=1e-5) for one in found["found"])
     said = run("classify", folder / "space", *table(folder), *labels, "--truth", "colour", "-o", tmp_path / "c.csv")
     assert "48 items classified" in said and f"accuracy {found['accuracy']:.3f}" in said
-    (tmp_path / "texts.csv").write_text("caption,right\nred,red\nblue,blue\n")
+    (tmp_path / "texts.csv").write_text("caption,right,other\nred,red,x\nblue,blue,y\n")
     texts = (
         "classify",
         folder / "space",
@@ -189,7 +189,7 @@ def test_classes_of_pictures_and_texts(run, folder, tmp_path):
     found = json.loads(run(*texts, "--truth", "right", "--skip-bad", "--json"))
     assert found["accuracy"] == 1 and found["judged"] == 2
     with pytest.raises(PairspaceError, match="no item has a class of the list, such as 'red'"):
-        run(*texts, "--truth", "caption")
+        run(*texts, "--truth", "other")
 
 
 def test_what_does_not_fit_is_said_before_any_work(run, folder, network, tmp_path):
