@@ -245,5 +245,7 @@ def test_a_damaged_or_missing_folder_says_so(tmp_path, memory):
     manifest = tmp_path / "tm" / "memory.json"
     for version in (1, 9):
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": version}))
-        with pytest.raises(IndexingError, match=f"version {version}; this pairspace reads version 2: build it again"):
+        with pytest.raises(
+            IndexingError, match=f"version {version}; this pairspace reads version 2: build the memory again"
+        ):
             TranslationMemory.open(tmp_path / "tm")

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -33,6 +32,7 @@ from pairspace.bitext.memory_tables import MemoryTables
 from pairspace.bitext.remembered import Remembered
 from pairspace.bitext.word_index import WordIndex
 from pairspace.data import Tag, atomic_folder
+from pairspace.data.files import Closing
 from pairspace.data.units import matching_languages
 from pairspace.errors import DataError, IndexingError, PairspaceError
 from pairspace.index import Index
@@ -45,7 +45,7 @@ _FOUND = 20  # texts of each kind that become matches
 _UNITS = 1000  # of one text that are looked at: beyond, counts are lower than they are
 
 
-class TranslationMemory:
+class TranslationMemory(Closing):
     """Units in a folder. Made by `build` and `open`; to be closed, or used in a `with` block.
 
     Attributes:
@@ -188,14 +188,6 @@ class TranslationMemory:
 
     def __bool__(self) -> bool:
         return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"TranslationMemory({str(self.path)!r}, {len(self):,} units, {', '.join(self.manifest.languages)})"

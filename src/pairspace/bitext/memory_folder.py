@@ -9,7 +9,7 @@ index/0, index/1   of a language that the space has a side for: the vectors of i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from pairspace.bitext.word_index import WordIndex
 from pairspace.data.units import matching_languages
 from pairspace.errors import IndexingError, PairspaceError
 from pairspace.index import Index
+from pairspace.index.manifest import read_values
 from pairspace.neighbours import normalise
 from pairspace.progress import Bar, progress_bar
 
@@ -40,6 +41,7 @@ MANIFEST = "memory.json"
 WHOLE = 100_000  # so many texts are compared one by one, in about 20 ms; of more, their words pick the candidates
 _FORMAT = "pairspace translation memory"
 _VERSION = 2
+_MEND = "build the memory again"
 _BATCH = 1 << 14
 
 
@@ -133,22 +135,12 @@ def read_memory(path: Path) -> tuple[MemoryManifest, MemoryTables]:
     place = path / MANIFEST
     if not path.is_dir():
         raise IndexingError(f"{path}: no such folder; 'pairspace tm build' makes a translation memory there")
+    values = read_values(place, _FORMAT, version=_VERSION, what="a translation memory", mend=_MEND)
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise IndexingError(f"{path} is not a translation memory: it has no {MANIFEST}") from error
-    except (OSError, ValueError) as error:
-        raise IndexingError(f"{place} cannot be read ({error}): build the memory again") from error
-    if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
-        raise IndexingError(f"{place} is not the manifest of a translation memory")
-    if content.get("version") != _VERSION:
-        said = content.get("version")
-        raise IndexingError(f"{place} has version {said}; this pairspace reads version {_VERSION}: build it again")
-    try:
-        manifest = MemoryManifest(**{k: v for k, v in content.items() if k not in ("format", "version")})
+        manifest = MemoryManifest(**values)
         return manifest, MemoryTables(path, manifest.counts)
     except (TypeError, KeyError) as error:
-        raise IndexingError(f"{place} is damaged ({error}): build the memory again") from error
+        raise IndexingError(f"{place} is damaged ({error}): {_MEND}") from error
 
 
 def _sides(languages: list[str], sides: list[str]) -> dict[int, str]:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pairspace.bitext.matching import key_of
+from pairspace.data.files import Closing
 from pairspace.errors import IndexingError
 
 __all__ = ["SCHEMAS", "MemoryTables", "TableWriter", "key_hash", "table_path"]
@@ -53,7 +53,7 @@ def key_hash(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-class TableWriter:
+class TableWriter(Closing):
     """A table written a row or a batch at a time, in a `with` block."""
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema | None = None) -> None:
@@ -82,14 +82,6 @@ class TableWriter:
             self._flush()
             self._writer.close()
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _flush(self) -> None:
         if self._rows:

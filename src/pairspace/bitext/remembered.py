@@ -11,8 +11,7 @@ import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,7 @@ from pairspace.bitext.inline_tags import kept_tags
 from pairspace.bitext.matching import key_of
 from pairspace.bitext.memory_tables import TableWriter, key_hash, table_path
 from pairspace.data import Unit, open_binary, read_pairs
-from pairspace.data.files import plain_suffix
+from pairspace.data.files import Closing, plain_suffix
 from pairspace.data.translations import TRANSLATION_SUFFIXES, scan_units
 from pairspace.data.units import same_language
 from pairspace.errors import DataError
@@ -34,7 +33,7 @@ _SHOWN = 1000  # lines between two changes of the bar
 _HELD = pa.schema([("language", pa.int32()), ("text", pa.large_string())])
 
 
-class Remembered:
+class Remembered(Closing):
     """Units as they are collected, in a folder; to be used in a `with` block.
 
     Args:
@@ -61,12 +60,8 @@ class Remembered:
     def __len__(self) -> int:
         return self._units.count
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the tables."""
         self._units.close()
         self._held.close()
 
@@ -153,8 +148,7 @@ class Remembered:
 
     def finish(self) -> dict[str, int]:
         """Write the tables, once all units are there; returns how many rows each has."""
-        self._units.close()
-        self._held.close()
+        self.close()
         text_of, is_first = _numbered(np.frombuffer(self._digests, np.uint64).reshape(-1, 2))
         languages, hashes = self._write_texts(is_first)
         sizes, times = np.frombuffer(self._sizes, np.uint16), np.bincount(text_of)

@@ -11,16 +11,19 @@ import io
 import os
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from types import TracebackType
+from typing import BinaryIO, Self, TextIO, cast
 
 import pyarrow as pa
 
 from pairspace.errors import DataError, StorageError
 
 __all__ = [
+    "Closing",
     "atomic_file",
     "atomic_folder",
     "check_place",
@@ -34,6 +37,22 @@ __all__ = [
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BUFFER = 1 << 20
+
+
+class Closing(ABC):
+    """What holds files open until it is closed; a `with` block does so at its end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the files; closing twice does no harm."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def plain_suffix(path: Path | str) -> str:

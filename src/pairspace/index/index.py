@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from pairspace.data.files import atomic_folder
+from pairspace.data.files import Closing, atomic_folder
 from pairspace.errors import IndexingError
 from pairspace.index.edge import lock_file
 from pairspace.index.engine import Engine, Found, Point
@@ -49,7 +48,7 @@ EXPANSIONS = ("full", "none", "rescore")
 _ENGINE = "engine"
 
 
-class Index:
+class Index(Closing):
     """A searchable collection of items. Made by `create` or `open`; to be closed, or used in a `with` block.
 
     Ids are texts; whole numbers are accepted and become texts. One process at a time may hold an index; opening it once
@@ -368,14 +367,6 @@ class Index:
     def __contains__(self, id: object) -> bool:
         self._check_open()
         return isinstance(id, str | int) and bool(self._engine.get([point_key(as_id(id))], payload=False))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         spaces = ", ".join(note.name for note in self.manifest.spaces.values())

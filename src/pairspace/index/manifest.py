@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,11 +22,12 @@ import numpy as np
 from pairspace.data.files import atomic_file
 from pairspace.errors import IndexingError
 
-__all__ = ["MANIFEST", "Manifest", "SpaceLike", "SpaceNote", "is_sparse"]
+__all__ = ["MANIFEST", "Manifest", "SpaceLike", "SpaceNote", "is_sparse", "read_values"]
 
 MANIFEST = "manifest.json"
 _FORMAT = "pairspace index"
 _VERSION = 1
+_MEND = "restore it, or make the index again"
 
 
 class SpaceLike(Protocol):
@@ -146,22 +147,38 @@ class Manifest:
         path = index / MANIFEST
         if not index.is_dir():
             raise IndexingError(f"{index}: no such folder; make an index there with Index.create or `pairspace index`")
+        values = read_values(path, _FORMAT, version=_VERSION, what="an index", mend=_MEND)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise IndexingError(f"{index} is not an index: it has no {MANIFEST}") from error
-        except (OSError, ValueError) as error:
-            raise IndexingError(f"{path} cannot be read ({error}): restore it, or make the index again") from error
-        if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
-            raise IndexingError(f"{path} is not the manifest of a pairspace index")
-        if content.get("version") != _VERSION:
-            raise IndexingError(f"{path} has version {content.get('version')}; this pairspace reads version {_VERSION}")
-        try:
-            values = {k: v for k, v in content.items() if k not in ("format", "version")}
             values["spaces"] = {name: SpaceNote(**note) for name, note in values["spaces"].items()}
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
-            raise IndexingError(f"{path} is damaged ({error}): restore it, or make the index again") from error
+            raise IndexingError(f"{path} is damaged ({error}): {_MEND}") from error
+
+
+def read_values(path: Path, form: str, *, version: int, what: str, mend: str) -> dict[str, Any]:
+    """What a manifest says, but for its own format and version.
+
+    Args:
+        path: of the manifest.
+        form: the format that it must be of.
+        version: likewise.
+        what: the folder is if it has such a manifest, for messages ("an index").
+        mend: what to do where it is damaged or of another version, for messages.
+
+    Raises:
+        IndexingError: it is not there, damaged, or of another format or version; says which.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise IndexingError(f"{path.parent} is not {what}: it has no {path.name}") from error
+    except (OSError, ValueError) as error:
+        raise IndexingError(f"{path} cannot be read ({error}): {mend}") from error
+    if not isinstance(content, dict) or content.pop("format", None) != form:
+        raise IndexingError(f"{path} is not the manifest of a {form}")
+    if (said := content.pop("version", None)) != version:
+        raise IndexingError(f"{path} has version {said}; this pairspace reads version {version}: {mend}")
+    return content
 
 
 def is_sparse(space: SpaceLike) -> bool:
