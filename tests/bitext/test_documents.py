@@ -94,8 +94,11 @@ def test_warns_of_documents_that_are_no_translations():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         align_documents(Space(), ENGLISH, ITALIAN)
-    with pytest.warns(UserWarning, match=r"on average.* are these documents translations .* side 'en' .* side 'it'\?"):
+    with pytest.warns(
+        UserWarning, match=r"on average.* are these documents translations .* side 'en' .* side 'it'\?"
+    ) as said:
         align_documents(Space(), ENGLISH, ENGLISH)
+    assert [one.filename for one in said] == [__file__]
 
 
 def test_says_what_is_wrong_with_a_document():

@@ -6,13 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pairspace.cli import app
-from pairspace.errors import PairspaceError
+from pairspace.cli import app, main
+from pairspace.errors import PairspaceError, warn
 from pairspace.index import Index
 
 
@@ -182,6 +183,17 @@ def test_a_users_mistake_is_two_lines_and_code_2(files, warm):
     done = warm.run(code, *train_arguments(files, "no-such-encoder"), folder=files)
     assert done.code == 2 and "Traceback" not in done.err and done.out == ""
     assert done.err.startswith("pairspace: unknown encoder 'no-such-encoder'") and done.err.count("\n") <= 3
+
+
+def test_a_warning_is_one_line_of_words(monkeypatch, capsys):
+    def doubts():
+        warn("is that so?")
+        warnings.warn("of another package", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr(sys.modules["pairspace.cli.app"], "app", doubts)
+    main()
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == "warning: is that so?" and "test_cli.py:" in rest[0] and "RuntimeWarning: of another" in rest[0]
 
 
 def test_python_runs_the_package_too():

@@ -77,9 +77,10 @@ def test_without_groups_no_item_is_in_both_parts(rows, seed):
 
 def test_when_most_rows_hang_together_rows_are_split_with_a_warning():
     pairs = Pairs.from_columns({"a": ["x"] * 10, "b": [f"{i}" for i in range(10)]})
-    with pytest.warns(UserWarning, match=r"10 of 10 rows are linked by shared items.*give a group column"):
+    with pytest.warns(UserWarning, match=r"10 of 10 rows are linked by shared items.*give a group column") as said:
         train, test = pairs.split(test=3)
     assert (len(train), len(test)) == (7, 3)
+    assert [one.filename for one in said] == [__file__]
 
 
 def test_rows_without_a_group_stand_alone():

@@ -7,7 +7,7 @@ import pytest
 
 from pairspace.data import Pairs
 from pairspace.encoders import load_encoder
-from pairspace.errors import SpaceError
+from pairspace.errors import SpaceError, TrainingError
 from pairspace.space import Space
 from pairspace.space.preparing import begin_encoders, choose_trained, hold_out, keep_trained
 
@@ -271,3 +271,10 @@ def test_a_vocabulary_that_fits_is_not_noted(create, shuffled, tmp_path):
         for pairs in (shuffled, short):
             notes = create(encoder, prompt=prompt).fit(pairs, **FIT).notes
             assert not any("vocabulary" in note for note in notes)
+
+
+def test_a_warning_points_at_the_call_of_the_user(create):
+    linked = Pairs.from_columns({"title": ["play chess"] * 20, "body": [f"game {i}" for i in range(20)]})
+    with pytest.warns(UserWarning, match="linked by shared items") as said, pytest.raises(TrainingError):
+        create(projector="linear").fit(linked, validation=0.2, progress=False)
+    assert {one.filename for one in said if "linked" in str(one.message)} == {__file__}

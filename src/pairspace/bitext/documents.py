@@ -7,7 +7,6 @@ take no part: they come back as deletions.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from pairspace.bitext.alignment import Bead, align_vectors
 from pairspace.bitext.bead_costs import AlignmentOptions
 from pairspace.bitext.filters import scripts_of_sides
 from pairspace.bitext.pairing import language_sides
-from pairspace.errors import DataError, SpaceError
+from pairspace.errors import DataError, SpaceError, warn
 
 __all__ = ["DOUBTFUL", "align_documents", "joiner_of", "trusted_score"]
 
@@ -135,10 +134,9 @@ def _doubt(beads: Sequence[Bead], sides: tuple[str, str]) -> None:
     matched = sum(bool(bead.left and bead.right) for bead in beads)
     if score is None or (matched >= _FEW and score < DOUBTFUL):
         best = "no sentences match" if score is None else f"the better half of the beads scores {score:.2f} on average"
-        warnings.warn(
+        warn(
             f"{best}, and translations score above {DOUBTFUL}: are these documents translations of each other, the "
-            f"left one in the language of side '{sides[0]}' and the right one in that of side '{sides[1]}'?",
-            stacklevel=3,
+            f"left one in the language of side '{sides[0]}' and the right one in that of side '{sides[1]}'?"
         )
 
 

@@ -6,6 +6,8 @@ Verbs import what they need when they run, so that `pairspace --help` answers at
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -30,7 +32,7 @@ from pairspace.cli.tag import tag
 from pairspace.cli.tm import tm_app
 from pairspace.cli.train import train
 from pairspace.cli.train_tagger import train_tagger
-from pairspace.errors import PairspaceError
+from pairspace.errors import PairspaceError, PairspaceWarning
 
 __all__ = ["app", "main"]
 
@@ -71,7 +73,9 @@ app.add_typer(tm_app, name="tm")
 def main() -> None:
     """Run the command line; the package's console script."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app()
     except PairspaceError as error:
         print(f"pairspace: {error}", file=sys.stderr)
         sys.exit(2)
@@ -81,3 +85,11 @@ def main() -> None:
     except OSError as error:  # a folder that may not be made, a file in the place of a folder
         print(f"pairspace: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show_warning(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Of our own warnings the words alone: the line that they point at is none of the user's."""
+    if issubclass(category, PairspaceWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *place[:2]), file=sys.stderr, end="")

@@ -6,7 +6,6 @@ components of the graph whose nodes are items and whose edges are rows): a title
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pairspace.errors import DataError
+from pairspace.errors import DataError, warn
 
 __all__ = ["choose_test_rows", "components", "fall_back_to_rows", "group_codes"]
 
@@ -83,10 +82,9 @@ def fall_back_to_rows(groups: np.ndarray, rows: np.ndarray) -> np.ndarray:
     largest = int(np.bincount(groups).max())
     if largest * 2 <= len(groups) or len(groups) < 2:
         return groups
-    warnings.warn(
+    warn(
         f"{largest} of {len(groups)} rows are linked by shared items, so they cannot be kept on one side of a split: "
-        "rows are split at random, and an item may be on both sides; give a group column to avoid that",
-        stacklevel=4,
+        "rows are split at random, and an item may be on both sides; give a group column to avoid that"
     )
     return np.unique(rows, return_inverse=True)[1].astype(np.int64)
 
