@@ -1,12 +1,14 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import transformers
 from PIL import Image
 
-from pairspace.encoders.preprocessing import Preprocessing, read_preprocessing
+from pairspace.encoders import load_encoder
+from pairspace.encoders.preprocessing import BICUBIC, Preprocessing, read_preprocessing
 from pairspace.errors import EncoderError
 
 CLIP = {"image_processor_type": "CLIPImageProcessor", "size": 20, "crop_size": 16, "do_center_crop": True}
@@ -117,3 +119,29 @@ def test_files_that_cannot_be_followed_are_refused(tmp_path, text, says):
 def test_settings_are_plain_and_tell_preprocessings_apart():
     one, other = Preprocessing(20, (16, 16)), Preprocessing(20, (16, 16), resample=2)
     assert json.loads(json.dumps(one.settings())) == one.settings() != other.settings()
+
+
+def test_a_picture_that_is_not_square_can_be_kept_whole():
+    wide = Image.new("RGB", (40, 20), "red")
+    wide.paste("blue", (0, 0, 4, 20))  # what a crop would cut off
+    wide.paste("blue", (36, 0, 40, 20))
+    own = Preprocessing(short=16, size=(16, 16))
+    assert not (own.shape(wide)[:, 0] == (0, 0, 255)).all()
+    stretched = replace(own, frame="stretch").shape(wide)
+    assert stretched.shape == (16, 16, 3) and np.array_equal(stretched, np.asarray(wide.resize((16, 16), BICUBIC)))
+    padded = replace(own, frame="pad").shape(wide)
+    assert np.array_equal(padded[4:12], np.asarray(wide.resize((16, 8), BICUBIC)))
+    assert (padded[:4] == 255).all() and (padded[12:] == 255).all()
+    tall = replace(own, frame="pad").shape(Image.new("RGB", (1, 999), "red"))
+    assert (tall[:, 7:9] == (255, 0, 0)).any() and (tall[:, :7] == 255).all()
+    assert "frame" not in own.settings() and replace(own, frame="pad").settings()["frame"] == "pad"
+
+
+def test_the_frame_goes_with_the_encoder(network, tmp_path):
+    plain, whole = load_encoder(network), load_encoder(network, frame="pad")
+    assert plain.fingerprint != whole.fingerprint == load_encoder(**whole.settings()).fingerprint
+    whole.save(tmp_path / "saved")
+    assert load_encoder(tmp_path / "saved").fingerprint == whole.fingerprint
+    assert load_encoder(tmp_path / "saved", frame="own").fingerprint == plain.fingerprint
+    with pytest.raises(EncoderError, match="frame 'crop': choose one of own, stretch, pad"):
+        load_encoder(network, frame="crop")

@@ -81,6 +81,7 @@ _FIXED = (
     "head",
     "no_echo",
     "views",
+    "frame",
 )
 
 
@@ -159,6 +160,10 @@ def train(
     views: Annotated[
         int | None,
         typer.Option(help="Augmented views of each picture, one drawn a step.", rich_help_panel=SPACE),
+    ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(help="How pictures become square: own (mostly a crop), stretch, pad.", rich_help_panel=SPACE),
     ] = None,
     lexicon: Annotated[
         str | None,
@@ -338,6 +343,7 @@ def train(
             query_side=query_side,
             name=output.name,
             views=views,
+            frame=frame,
             language=None if language == "none" else language,
             **use,
         )

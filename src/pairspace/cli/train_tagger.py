@@ -40,6 +40,9 @@ def train_tagger(
         list[str] | None, typer.Option(help="image=NAME or text=NAME; by default efficientnet-lite0 and minilm.")
     ] = None,
     layers: Annotated[list[str] | None, typer.Option(help="image=NAMES or text=NAMES; by default last.")] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="How pictures become square: own (mostly a crop), stretch, pad.")
+    ] = None,
     fusion: Annotated[str, typer.Option(help="Of picture and text: concat, sum, product or gate.")] = "concat",
     loss: Annotated[str, typer.Option(help="bce, focal or asymmetric.")] = "bce",
     depth: Annotated[int, typer.Option(help="Layers of the classifier, 1 or 2.")] = 2,
@@ -66,7 +69,7 @@ def train_tagger(
     check_place(output)
     kinds = [kind for kind, there in (("image", not no_pictures), ("text", text_column or no_pictures)) if there]
     more: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
-    encoders = _encoders(kinds, encoder, more)
+    encoders = _encoders(kinds, encoder, {**more, "frame": frame})
     own: dict[str, Any] = {"id": id, "skip_bad": skip_bad, "root": root}
     read = _read(items, column, text_column, labels, no_pictures, own)
     began = time.perf_counter()

@@ -12,6 +12,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -26,7 +27,7 @@ from pairspace.encoders.device import has_openvino, pick_device, pick_precision
 from pairspace.encoders.engines import Batch, Engine, OpenVinoEngine, TorchEngine, agrees_or_warns
 from pairspace.encoders.fingerprint import fingerprint
 from pairspace.encoders.pictures import pixel_batches
-from pairspace.encoders.preprocessing import Preprocessing
+from pairspace.encoders.preprocessing import FRAMES, Preprocessing
 from pairspace.encoders.protocol import SAVED, Encoded
 from pairspace.errors import EncoderError
 from pairspace.progress import progress_bar
@@ -48,6 +49,7 @@ class ImageEncoder(ABC):
         preprocessing: how pictures become pixels.
         device, precision: see `device.py`.
         views: how many augmented views of a picture training may draw from beside the picture itself.
+        frame: how pictures become square, one of `FRAMES`; see `preprocessing.py`.
 
     Attributes:
         layers, dimensions: of vectors, one a picture.
@@ -74,10 +76,13 @@ class ImageEncoder(ABC):
         device: str | None = None,
         precision: str = "auto",
         views: int = 0,
+        frame: str = FRAMES[0],
     ) -> None:
         if views < 0:
             raise EncoderError(f"views {views}: give the number of augmented views, 0 for none")
-        self.name, self.preprocessing, self.views = name, preprocessing, views
+        if frame not in FRAMES:
+            raise EncoderError(f"frame {frame!r}: choose one of {', '.join(FRAMES)}")
+        self.name, self.preprocessing, self.views = name, replace(preprocessing, frame=frame), views
         self.device = pick_device(device)
         self.precision, self._asked = pick_precision(precision, self.device), precision
         self.engine = "none yet"
@@ -171,10 +176,12 @@ class ImageEncoder(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Arguments with which `load_encoder` makes this encoder again."""
-        return {"name_or_path": self._name_or_path(), "precision": self._asked, "views": self.views}
+        own = {"name_or_path": self._name_or_path(), "precision": self._asked}
+        return own | {"views": self.views, "frame": self.preprocessing.frame}
 
     def _write_saved(self, folder: Path, **more: Any) -> None:
-        own = {"format": 1, "family": self.family, "name": self.name, "precision": self._asked, "views": self.views}
+        own = {"format": 1, "family": self.family, "name": self.name, "precision": self._asked}
+        own |= {"views": self.views, "frame": self.preprocessing.frame}
         (folder / SAVED).write_text(json.dumps(own | more, indent=2), "utf-8")
 
     def _run(self, pictures: Sequence[Any], layers: tuple[str, ...], put: Callable[..., None]) -> None:

@@ -53,6 +53,7 @@ def load_encoder(
     precision: str | None = None,
     trust_remote_code: bool = False,
     views: int | None = None,
+    frame: str | None = None,
     modality: str | None = None,
 ) -> Encoder:
     """Make an encoder.
@@ -67,6 +68,8 @@ def load_encoder(
         trust_remote_code: run Python code that comes with the model; never done otherwise.
         views: of image encoders, how many augmented views training draws from beside each picture; see
             `augmentation.py`.
+        frame: of image encoders, how a picture becomes square: "own" (as the model was trained: mostly a crop),
+            "stretch" or "pad", which keep all of it.
         modality: of a model with two towers the one that is meant, "image" or "text"; others have but one.
 
     Raises:
@@ -75,7 +78,7 @@ def load_encoder(
     name, path = str(name_or_path), Path(name_or_path).expanduser()
     if path.suffix == ".onnx" and path.is_file():
         _refuse_text_options(name, prompt, max_length)
-        return OnnxImageEncoder(path.name, path, views=views or 0)
+        return OnnxImageEncoder(path.name, path, views=views or 0, frame=frame or "own")
     if path.is_file():
         return _from_file(path)
     kind, _, detail = name.partition(":")
@@ -91,12 +94,13 @@ def load_encoder(
     if (family := saved.get("family")) in (StaticEncoder.family, SmallTransformerEncoder.family):
         return _restore(folder, family, saved, prompt=prompt, max_length=max_length, device=device)
     if saved.get("family") == OnnxImageEncoder.family:
-        own_views = saved.get("views", 0) if views is None else views
-        return OnnxImageEncoder(saved.get("name", name), folder / str(saved.get("file")), views=own_views)
+        return OnnxImageEncoder(
+            saved.get("name", name), folder / str(saved.get("file")), **_of_pictures(saved, views, frame)
+        )
     pictures = _reads_pictures(name, folder, saved, modality)
     if pictures:
         picture: dict[str, Any] = {"device": device, "precision": precision or saved.get("precision", "auto")}
-        picture["views"] = saved.get("views", 0) if views is None else views
+        picture |= _of_pictures(saved, views, frame)
         _refuse_text_options(name, prompt, max_length)
         if pictures == EfficientNetEncoder.family:
             return EfficientNetEncoder(saved.get("name", name), folder, **picture)
@@ -198,6 +202,13 @@ def _reads_pictures(name: str, folder: Path, saved: dict[str, Any], modality: st
     else:
         found = VisionEncoder.family if has_vision(config) else ""
     return found
+
+
+def _of_pictures(saved: dict[str, Any], views: int | None, frame: str | None) -> dict[str, Any]:
+    return {
+        "views": saved.get("views", 0) if views is None else views,
+        "frame": saved.get("frame", "own") if frame is None else frame,
+    }
 
 
 def _refuse_text_options(name: str, prompt: str | None, max_length: int | None) -> None:

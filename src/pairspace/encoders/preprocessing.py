@@ -2,6 +2,12 @@
 
     short side (or both sides) to a size by Pillow's filter -> the middle -> (x * scale - mean) / std
 
+A crop is what photographs were trained with; it cuts off what drawings and cut-outs have at their edges. Two more ways
+to make a picture square keep all of it:
+
+    stretch   both sides to the size
+    pad       the long side to the size, the rest filled with white
+
 It is what `preprocessor_config.json` of a model folder says, in the forms that transformers wrote over the years, and
 CLIP's (Radford et al. 2021) is the model of all: bicubic, short side 224, the middle 224 x 224. Tests hold it to
 transformers' own processors. Pictures stay bytes until a whole batch is normalised at once.
@@ -22,9 +28,10 @@ from pairspace.errors import EncoderError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PREPROCESSOR", "Preprocessing", "read_preprocessing"]
+__all__ = ["FRAMES", "PREPROCESSOR", "Preprocessing", "read_preprocessing"]
 
 PREPROCESSOR = "preprocessor_config.json"
+FRAMES = ("own", "stretch", "pad")  # how a picture becomes square; own: as the model's file says
 NEAREST, LANCZOS, BILINEAR, BICUBIC, BOX, HAMMING = range(6)  # Pillow's numbers, which the files hold
 _CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -49,6 +56,7 @@ class Preprocessing:
         resample: the filter, by Pillow's number.
         scale: bytes are multiplied with it.
         mean, std: of each channel, after scaling.
+        frame: one of `FRAMES`.
     """
 
     short: int
@@ -57,10 +65,14 @@ class Preprocessing:
     scale: float = 1 / 255
     mean: tuple[float, float, float] = _CLIP[0]
     std: tuple[float, float, float] = _CLIP[1]
+    frame: str = FRAMES[0]
 
     def settings(self) -> dict[str, Any]:
         """All that decides the pixels, as plain JSON values."""
-        return asdict(self) | {"size": list(self.size), "mean": list(self.mean), "std": list(self.std)}
+        found = asdict(self) | {"size": list(self.size), "mean": list(self.mean), "std": list(self.std)}
+        if self.frame == FRAMES[0]:
+            del found["frame"]  # features from before there was a choice stay valid
+        return found
 
     def shape(self, image: Image) -> np.ndarray:
         """Resize and crop.
@@ -72,7 +84,9 @@ class Preprocessing:
             uint8 (height, width, 3); a side that is too short is filled up with black, as transformers does.
         """
         width, height = image.size
-        if self.short:
+        if self.frame == "pad":
+            return self._padded(image)
+        if self.short and self.frame != "stretch":
             new = max(1, int(self.short * max(width, height) / min(width, height)))
             wanted = (self.short, new) if width <= height else (new, self.short)
         else:
@@ -83,6 +97,16 @@ class Preprocessing:
             left, top = (wanted[0] - self.size[1]) // 2, (wanted[1] - self.size[0]) // 2
             image = image.crop((left, top, left + self.size[1], top + self.size[0]))
         return np.asarray(image)
+
+    def _padded(self, image: Image) -> np.ndarray:
+        height, width = self.size
+        share = min(width / image.width, height / image.height)
+        inner = max(1, round(image.width * share)), max(1, round(image.height * share))
+        small = np.asarray(image if image.size == inner else image.resize(inner, self.resample))
+        whole = np.full((height, width, 3), 255, np.uint8)
+        top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
+        whole[top : top + inner[1], left : left + inner[0]] = small
+        return whole
 
     def normalise(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Bytes of several pictures, (height, width, 3) each, as float32 (n, 3, height, width)."""

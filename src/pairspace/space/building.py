@@ -54,6 +54,7 @@ class Plan:
     trust_remote_code: bool = False
     modality: Any = None
     views: int | None = None
+    frame: str | None = None
 
 
 def per_side(sides: Sequence[str], value: Any, what: str) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def _encoders(sides: Sequence[str], plan: Plan, *, identity: bool) -> dict[str, 
         for name in parts:
             settings: dict[str, Any] = {"prompt": prompts[side], "max_length": lengths[side], "device": plan.device}
             settings |= {"precision": precision, "trust_remote_code": plan.trust_remote_code}
-            settings |= {"modality": kinds[side], "views": plan.views}
+            settings |= {"modality": kinds[side], "views": plan.views, "frame": plan.frame}
             key = (name, prompts[side], lengths[side], kinds[side])
             encoder: Any = name if not isinstance(name, str) else loaded.get(key) or load_encoder(name, **settings)
             if not isinstance(name, str) and _new(name) and found.keys() - {side}:

@@ -103,6 +103,7 @@ class Space(Worded):
         cache: FeatureCache | bool = True,
         trust_remote_code: bool = False,
         views: int | None = None,
+        frame: str | None = None,
     ) -> Space:
         """A new, untrained space.
 
@@ -134,6 +135,7 @@ class Space(Worded):
             cache: True for the default feature cache, False for none, or one of your own.
             trust_remote_code: run a model's own Python code; only for models you trust.
             views: augmented views of each picture, of which training draws one a step.
+            frame: how a picture becomes square: "own" (as its encoder was trained: mostly a crop), "stretch" or "pad".
 
         Raises:
             EncoderError: an encoder is unknown or unsafe to load.
@@ -145,7 +147,7 @@ class Space(Worded):
         how: dict[str, Any] = {"projector": projector, "layers": layers, "prompt": prompt, "max_length": max_length}
         how |= {"precision": precision, "dimension": dimension, "shared_projector": shared_projector}
         how |= {"head": head, "echo": echo, "device": device, "trust_remote_code": trust_remote_code}
-        how |= {"modality": sides if isinstance(sides, Mapping) else None, "views": views}
+        how |= {"modality": sides if isinstance(sides, Mapping) else None, "views": views, "frame": frame}
         parts = build_sides(names, Plan(encoder, shared_encoder=shared_encoder, **how))
         own: dict[str, Any] = {"query_side": query_side, "name": name, "language": language, "device": device}
         kept = FeatureCache() if cache is True else cache or None

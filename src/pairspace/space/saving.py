@@ -45,7 +45,7 @@ CONFIG = "config.json"
 LEXICON = "lexicon"
 WEIGHTS = "projectors.safetensors"
 FORMAT, OLDEST = 5, 4  # written, and still read
-_TOWER = ("prompt", "max_length", "precision", "views", "modality")
+_TOWER = ("prompt", "max_length", "precision", "views", "frame", "modality")
 _ORIGIN = ("name_or_path", "prompt", "max_length", "precision", "modality")
 
 

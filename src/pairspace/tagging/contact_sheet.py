@@ -1,7 +1,8 @@
 """A contact sheet: pictures, their tags, and where each tag was seen, in one HTML file that needs nothing else.
 
 A heat map is a small PNG of one pixel a place, red with an opacity of its score scaled to the picture's highest; the
-browser stretches it over the picture. Choosing a tag shows its map; that takes style sheets alone, no script.
+browser stretches it over the picture. Pointing at a tag or choosing it shows its map; that takes style sheets alone,
+no script.
 """
 
 from __future__ import annotations
@@ -56,11 +57,23 @@ def contact_sheet(sheets: Sequence[Sheet], *, title: str = "Tags") -> str:
         ShapeError: a heat map that is not (height, width).
     """
     most = max((len(sheet.tags) for sheet in sheets), default=0)
-    shown = "".join(f"article:has(input:nth-of-type({i}):checked) .h{i}{{opacity:1}}\n" for i in range(1, most + 1))
+    shown = "".join(_rule(number) for number in range(1, most + 1))
+    hint = (
+        "<p>Point at a tag to see where it was seen; choose it to keep that.</p>" if any(s.heat for s in sheets) else ""
+    )
     body = "\n".join(_article(place, sheet) for place, sheet in enumerate(sheets))
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
-        f"<style>{_STYLE}\n{shown}</style></head>\n<body><h1>{escape(title)}</h1>\n<main>\n{body}\n</main></body></html>\n"
+        f"<style>{_STYLE}\n{shown}</style></head>\n<body><h1>{escape(title)}</h1>\n{hint}<main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _rule(number: int) -> str:
+    """The map of the tag of this number is shown while it is pointed at or chosen, the others are not."""
+    tag = f"nth-of-type({number})"
+    return (
+        f"article:has(input:{tag}:checked) .h{number},article:has(label:{tag}:hover) .h{number}{{opacity:1}}\n"
+        f"article:has(label:{tag}:hover) .heat:not(.h{number}){{opacity:0}}\n"
     )
 
 
