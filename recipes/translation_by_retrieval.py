@@ -172,7 +172,7 @@ def fill(space: ps.Space, train: Sequence[Row], held: Sequence[Row], output: Pat
     (output / "packages.po").write_text(HEAD + "".join(entries), encoding="utf-8")
     files = [output / "train.tmx", output / "older.po"]
     with TranslationMemory.build(output / "memory", files, space, source="en", target="it", overwrite=True) as memory:
-        found = pretranslate(memory, output / "packages.po", output / "filled.po", source="en")
+        found = pretranslate(memory, output / "packages.po", output / "filled.po", source="en", semantic_minimum=0.9)
         print(f"{len(memory):,} units in the memory; {found.units:,} in packages.po, {found.translated:,} translated")
     filled = [unit for unit in read_units(output / "filled.po") if unit.key in found.matches]
     with_placeholders = sum(bool(re.search("%[sd]", unit.source)) for unit in filled)

@@ -273,12 +273,12 @@ def test_tags_at_the_ends_stand_in_white_space_as_they_did(filled):
     assert found.filled["exact"] == 1
 
 
-def test_a_match_by_meaning_fills_where_no_other_does(tmp_path):
+def test_a_match_by_meaning_fills_where_no_other_does_if_it_is_asked_for(tmp_path):
     write_tmx(tmp_path / "memory.tmx", PAIRS, source_language="en", target_language="it")
     (tmp_path / "a.po").write_text(HEAD + 'msgid "Meaning"\nmsgstr ""\n\nmsgid "Sense"\nmsgstr ""\n')
     with TranslationMemory.build(tmp_path / "tm", tmp_path / "memory.tmx", Senses()) as memory:
-        found = pretranslate(memory, tmp_path / "a.po", tmp_path / "b.po")
-        none = pretranslate(memory, tmp_path / "a.po", tmp_path / "c.po", semantic_minimum=2)
+        found = pretranslate(memory, tmp_path / "a.po", tmp_path / "b.po", semantic_minimum=0.9)
+        none = pretranslate(memory, tmp_path / "a.po", tmp_path / "c.po")
     assert found.filled == {"exact": 1, "fuzzy": 0, "semantic": 1}
     assert [(unit.target, unit.state) for unit in read_units(tmp_path / "b.po")] == [("Senso", "review")] * 2
     assert none.filled["semantic"] == 0 and none.below == 1

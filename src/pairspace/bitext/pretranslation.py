@@ -69,7 +69,7 @@ def pretranslate(
     output: str | Path,
     *,
     minimum: float = 0.85,
-    semantic_minimum: float = 0.9,
+    semantic_minimum: float | None = None,
     source: str | None = None,
     target: str | None = None,
     progress: bool | None = None,
@@ -80,9 +80,10 @@ def pretranslate(
         memory: where translations come from.
         path: a PO, XLIFF or TMX file.
         output: the copy to write; may be the same file.
-        minimum: the least score of exact and fuzzy matches.
-        semantic_minimum: the least cosine of semantic matches, which are used where no other is good enough; above 1
-            for none.
+        minimum: the least score of exact and fuzzy matches; nine of ten of .85 and more are fit to be used.
+        semantic_minimum: the least cosine of semantic matches, which are used where no other is good enough; None for
+            none, because what is near enough to be filled in is rare, and how near that is differs between spaces
+            (`benchmarks/minima.py`).
         source: language of the file, where it does not say so; None then for the memory's usual one.
         target: the language to fill in, likewise.
         progress: show a bar.
@@ -92,7 +93,8 @@ def pretranslate(
         PairspaceError: the memory does not have them, or a minimum is not in range.
         StorageError: the copy could not be written; a missing folder is found before any work.
     """
-    if not 0 < minimum <= 1 or semantic_minimum <= 0:
+    sense = 2.0 if semantic_minimum is None else semantic_minimum
+    if not 0 < minimum <= 1 or sense <= 0:
         raise PairspaceError(f"scores are above 0 and at most 1, got {minimum} and {semantic_minimum}")
     check_copy(path, output)
     units = list(read_units(path, source=source, target=target))
@@ -103,7 +105,7 @@ def pretranslate(
     with progress_bar("pretranslating", len(plain) + len(entries), unit="units", show=progress) as bar:
         for start in range(0, len(plain), _BATCH):
             part = plain[start : start + _BATCH]
-            for unit, matches in zip(part, _matches(memory, part, minimum, semantic_minimum, how), strict=True):
+            for unit, matches in zip(part, _matches(memory, part, minimum, sense, how), strict=True):
                 match = next((one for one in matches if _reason(unit, one) is None), None)
                 if match is None:
                     _count_left([_reason(unit, one) for one in matches], summary)

@@ -78,7 +78,7 @@ def search(
     target: Target = None,
     k: Annotated[int, typer.Option("-k", help="Matches to show.")] = 5,
     minimum: Annotated[float, typer.Option("--min", help="The least score of a fuzzy match.")] = 0.7,
-    semantic_min: Annotated[float, typer.Option(help="The least score of a match by meaning; 2 for none.")] = 0.5,
+    semantic_min: Annotated[float, typer.Option(help="The least score of a match by meaning; 2 for none.")] = 0.7,
     space: SpaceFolder = None,
     device: Device = None,
     as_json: Json = False,
@@ -109,7 +109,9 @@ def pretranslate(
     file: Annotated[Path, typer.Argument(help="PO, XLIFF or TMX file to fill.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The filled copy to write.")],
     minimum: Annotated[float, typer.Option("--min", help="The least score of an exact or fuzzy match.")] = 0.85,
-    semantic_min: Annotated[float, typer.Option(help="The least score of a match by meaning; 2 for none.")] = 0.9,
+    semantic_min: Annotated[
+        float | None, typer.Option(help="The least score of a match by meaning; by default none is used.")
+    ] = None,
     source: Source = None,
     target: Target = None,
     space: SpaceFolder = None,
@@ -121,7 +123,8 @@ def pretranslate(
     from pairspace.data.translations import check_copy
 
     check_copy(file, output)
-    how: dict[str, Any] = {"minimum": minimum, "semantic_minimum": semantic_min, "source": source, "target": target}
+    how: dict[str, Any] = {"minimum": minimum, "source": source, "target": target}
+    how |= {"semantic_minimum": semantic_min}
     with _open(memory, space, device) as opened:
         found = fill(opened, file, output, **how)
     if as_json:
