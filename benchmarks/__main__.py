@@ -20,6 +20,7 @@ WITH_DATA = (
     "languages",
     "translation debian --only 'one bag of words for both'",
     "translation multi30k --only 'one bag of words for both'",
+    "minima --units 5000 --test 1000",
 )
 WITH_E5 = ("translation tatoeba", "hubs tatoeba", "alignment")  # pip install 'pairspace[multilingual]'
 WITH_TOOLS = ("roundtrip",)  # translate-toolkit's po2tmx

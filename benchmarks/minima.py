@@ -66,16 +66,16 @@ def main() -> None:
     parser.add_argument("--only", choices=list(SETTINGS), default="one bag of words for both")
     parser.add_argument("--space", type=Path, default=None, help="folder of a space trained on the same split")
     parser.add_argument(
-        "--units", type=int, default=None, help="of so many short pairs make the memory; all by default"
+        "--units", type=int, default=None, help="so many short pairs make the space and the memory; all by default"
     )
     arguments = parser.parse_args()
     train, tests = split_languages(arguments.language, arguments.test)
-    space = ps.Space.from_pretrained(arguments.space) if arguments.space else space_for(arguments.only, train)[0]
     sides = ("en", arguments.language)
-    known = pa.table({side: train.items(side) for side in sides})
     if arguments.units:
-        short = np.flatnonzero(pc.less_equal(pc.utf8_length(known["en"]), 100))
-        known = known.take(np.sort(np.random.default_rng(0).choice(short, arguments.units, replace=False)))
+        short = np.flatnonzero(pc.less_equal(pc.utf8_length(train.items("en")), 100))
+        train = train.select(np.sort(np.random.default_rng(0).choice(short, arguments.units, replace=False)))
+    space = ps.Space.from_pretrained(arguments.space) if arguments.space else space_for(arguments.only, train)[0]
+    known = pa.table({side: train.items(side) for side in sides})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pq.write_table(known, folder / "pairs.parquet")
