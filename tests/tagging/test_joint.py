@@ -156,3 +156,21 @@ def test_bad_input_is_named():
         JointOptions(loss="mse")
     with pytest.raises(PairspaceError, match="validation must"):
         JointOptions(validation=1)
+    with pytest.raises(PairspaceError, match="image_weight must be above 0, got 0"):
+        JointOptions(image_weight=0)
+
+
+def test_pictures_of_little_weight_do_not_drown_texts():
+    draw = np.random.default_rng(5)
+    noise, unseen = (draw.normal(size=(len(one), 600)).astype(np.float32) for one in (LABELS, NEW_LABELS))
+    found = {}
+    for weight in (1.0, 0.1):
+        options = JointOptions(image_weight=weight, validation=0, **QUICK)
+        model = fit_classifier(LABELS, NAMES, image=noise, text=TEXT, options=options)
+        found[weight] = score(model, unseen, NEW_TEXT)[2:].mean()
+        unit = noise / np.linalg.norm(noise, axis=1, keepdims=True)
+        assert np.allclose(model.scale_image * weight, unit.std(0), rtol=1e-4)
+    assert found[0.1] > found[1.0] + 0.05
+    alone = fit_classifier(LABELS, NAMES, image=IMAGE, options=JointOptions(image_weight=0.1, **QUICK))
+    plain = fit_classifier(LABELS, NAMES, image=IMAGE, options=JointOptions(**QUICK))
+    assert np.array_equal(alone.predict(IMAGE), plain.predict(IMAGE))  # nothing to weigh it against

@@ -36,6 +36,8 @@ class JointOptions(Steps):
         loss: "bce", "focal" or "asymmetric".
         modality_dropout: share of the rows that lose one of their two vectors, anew in each epoch.
         validation: share of the rows held out; 0 keeps the last epoch, and its thresholds are those of all rows.
+        image_weight: how long pictures' standardised vectors are beside texts', where there are both. Pictures that say
+            little drown texts that say much, in early fusion; a weight of .1 or .3 prevents it.
     """
 
     fusion: str = "concat"
@@ -43,6 +45,7 @@ class JointOptions(Steps):
     loss: str = "bce"
     modality_dropout: float = 0.2
     validation: float = 0.1
+    image_weight: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +54,8 @@ class JointOptions(Steps):
         for name in ("modality_dropout", "dropout", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise PairspaceError(f"{name} must be at least 0 and below 1, got {getattr(self, name):g}")
+        if not 0 < self.image_weight < float("inf"):
+            raise PairspaceError(f"image_weight must be above 0, got {self.image_weight:g}")
 
 
 def fit_classifier(
@@ -98,6 +103,8 @@ def fit_classifier(
         model = TagClassifier(classes, image=sizes["image"], text=sizes["text"], **settings)
         vectors, here = model.prepare(image, text)
         model.standardise(*({name: one[used] for name, one in kind.items()} for kind in (vectors, here)))
+        if len(given) == 2:
+            model.scale_image.div_(options.image_weight)
         _start_at_shares(model, truth[used])
         _descend(model, vectors, here, truth, used, held, options, draw)
     probabilities = model.eval().predict(image, text)
