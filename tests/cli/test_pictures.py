@@ -120,3 +120,36 @@ def test_bad_rows_are_named_or_left_out_in_training_and_evaluation(run, trained,
     encoders = ("--encoder", f"image={network}", "--encoder", "caption=static:16", "--dimension", "16")
     end = ("--epochs", "1", "--skip-bad", "--json", "-o", trained / "again")
     assert json.loads(run("train", trained / "p.csv", *how, *encoders, *end))["skipped"] == 2
+
+
+def test_pictures_start_from_a_root_in_every_verb_of_pairs(run, network, tmp_path, write_drawings):
+    write_drawings(tmp_path, 48)
+    encoders = ("--encoder", f"image={network}", "--encoder", "caption=static:8")
+    pairs = (tmp_path / "pictures.csv", "--side", "image=path", "--side", "caption=text")
+    root = ("--root", tmp_path / "drawings")
+    swept = json.loads(
+        run(
+            "sweep",
+            *pairs,
+            *root,
+            *encoders,
+            "--try",
+            "frame=own,pad",
+            "--epochs",
+            "1",
+            "--validation",
+            "0.4",
+            "--json",
+        )
+    )
+    assert [trial["error"] for trial in swept["trials"]] == [None, None]
+    with pytest.raises(PairspaceError, match=r"0\.png: no such file"):
+        run("sweep", *pairs, *encoders, "--try", "frame=own", "--epochs", "1", "--validation", "0.4")
+    out = tmp_path / "negatives.jsonl"
+    (tmp_path / "two.csv").write_text("left,right\n" + "".join(f"{n}.png,{n + 12}.png\n" for n in range(12)))
+    same = (tmp_path / "two.csv", "--side", "left", "--side", "right", "--encoder", network)
+    run("mine-negatives", *same, *root, "-o", out)
+    first = json.loads(out.read_text().splitlines()[0])
+    assert len(first["negatives"]) == 3 and first["right"].endswith("12.png")
+    with pytest.raises(PairspaceError, match=r"0\.png: no such file"):
+        run("mine-negatives", *same, "-o", tmp_path / "other.jsonl")

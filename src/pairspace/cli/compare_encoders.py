@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pairspace.cli.common import Device, Json, NoCache, Sides, SkipBad, TrustCode, read_sides
+from pairspace.cli.common import Device, Json, NoCache, Root, Sides, SkipBad, TrustCode, read_sides
 from pairspace.errors import PairspaceError
 
 __all__ = ["compare_encoders"]
@@ -25,6 +25,7 @@ def compare_encoders(
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="PNG file for a heat map of all layers.")] = None,
     measure: Annotated[str, typer.Option(help="Of the heat map: mutual_knn, cka, unbiased_cka.")] = "mutual_knn",
+    root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
@@ -37,7 +38,7 @@ def compare_encoders(
 
     if measure not in MEASURES:
         raise PairspaceError(f"--measure {measure}: choose one of {', '.join(MEASURES)}")
-    read = read_sides(pairs, side, id=id, skip_bad=skip_bad)
+    read = read_sides(pairs, side, id=id, skip_bad=skip_bad, root=root)
     chosen: dict[str, list[str]] = {}
     for value in encoder:
         name, _, what = value.partition("=")

@@ -12,6 +12,7 @@ from pairspace.cli.common import (
     Device,
     Json,
     NoCache,
+    Root,
     Sides,
     SkipBad,
     TrustCode,
@@ -20,6 +21,7 @@ from pairspace.cli.common import (
     read_sides,
 )
 from pairspace.cli.items import stoppable
+from pairspace.cli.pictures import what_sides_hold, with_pictures
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def mine_negatives(
     seed: Annotated[int, typer.Option(help="Of the chance.")] = 0,
     group: Annotated[str | None, typer.Option(help="Column to keep as group.")] = None,
     id: Annotated[str | None, typer.Option(help="Column to keep as id; for features filed by id.")] = None,
+    root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
     no_cache: NoCache = False,
@@ -99,20 +102,21 @@ def mine_negatives(
     check_pairs_path(output)
     if any(output.absolute() == path.absolute() for path in pairs):
         raise PairspaceError(f"{output} is what is read: choose another --output")
-    read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad)
+    read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad, root=root)
     options: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
     with stoppable():
         if space is not None:
             model = Space.from_pretrained(space, **options)
         else:
             model = Space.create(
-                read.sides,
+                what_sides_hold(read.sides, [read]),
                 encoder=one_or_per_side(encoder, read.sides, "--encoder"),
                 prompt=one_or_per_side(prompt, read.sides, "--prompt"),
                 query_side=query_side,
                 projector="identity",
                 **options,
             )
+        (read,) = with_pictures(model, [read], skip_bad=skip_bad)
         found = find_negatives(model, read, mining=mining)
         mined = with_negatives(read, found, model)
         write_pairs(output, mined)

@@ -13,6 +13,7 @@ from pairspace.cli.common import (
     Device,
     Json,
     NoCache,
+    Root,
     Sides,
     SkipBad,
     one_or_per_side,
@@ -20,6 +21,7 @@ from pairspace.cli.common import (
     read_sides,
     sizes,
 )
+from pairspace.cli.pictures import what_sides_hold
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def sweep(
     batch_size: Annotated[int | None, typer.Option(help="Of every run.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw, the split and every run.")] = 0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the best space to this folder.")] = None,
+    root: Root = None,
     device: Device = None,
     no_cache: NoCache = False,
     skip_bad: SkipBad = False,
@@ -67,11 +70,13 @@ def sweep(
     names = [name for name, _ in parsed]
     if twice := [name for name in names if names.count(name) > 1]:
         raise PairspaceError(f"--try {twice[0]} is given twice: write all its values into one")
-    read = read_sides(pairs, side, group=group, id=id, skip_bad=skip_bad, negatives=negatives, query_side=query_side)
+    own: dict[str, Any] = {"group": group, "id": id, "negatives": negatives, "query_side": query_side, "root": root}
+    read = read_sides(pairs, side, skip_bad=skip_bad, **own)
     given = {"epochs": epochs, "batch_size": batch_size}
     fixed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     how: dict[str, Any] = {"encoder": one_or_per_side(encoder, read.sides, "--encoder") or "minilm"}
     how |= {"prompt": one_or_per_side(prompt, read.sides, "--prompt"), "device": device, "cache": not no_cache}
+    how["sides"] = what_sides_hold(read.sides, [read])
     found = run(read, dict(parsed), random=random, validation=validation, seed=seed, space=how, **fixed)
     if output is not None and found.space is not None:
         found.space.save_pretrained(output)

@@ -27,7 +27,7 @@ from pairspace.training import TrainingOptions
 
 __all__ = ["Sweep", "Trial", "sweep"]
 
-_OF_SPACE = ("dimension", "encoder", "layers", "projector", "shared_encoder", "shared_projector")
+_OF_SPACE = ("dimension", "encoder", "frame", "layers", "projector", "shared_encoder", "shared_projector", "views")
 _OF_TRAINING = tuple(sorted(f.name for f in fields(TrainingOptions)))
 
 
@@ -112,7 +112,7 @@ def sweep(
         raise TrainingError(f"no pairs are held out, so trials cannot be compared{why}: give a share or more pairs")
     result, best = Sweep(), -math.inf
     with ExitStack() as stack:
-        loaded = {"query_side": pairs.query_side} | dict(space or {})
+        loaded: dict[str, Any] = {"sides": pairs.sides, "query_side": pairs.query_side} | dict(space or {})
         kept = loaded.get("cache", True)
         if not kept:
             loaded["cache"] = FeatureCache(stack.enter_context(tempfile.TemporaryDirectory(prefix="pairspace-")))
@@ -137,7 +137,7 @@ def _try(
     """One run; a setting that does not fit, or a loss that diverges, is a result too."""
     began = time.perf_counter()
     try:
-        space = Space.create(pairs.sides, **{**loaded, **{k: v for k, v in tried.items() if k in _OF_SPACE}})
+        space = Space.create(**{**loaded, **{k: v for k, v in tried.items() if k in _OF_SPACE}})
         own = {**settings, **{k: v for k, v in tried.items() if k not in _OF_SPACE}}
         history = space.fit(pairs, validation=held, progress=False, **own)
     except PairspaceError as error:
