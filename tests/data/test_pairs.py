@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -241,6 +242,9 @@ def test_concat_refuses_what_does_not_fit():
         Pairs.concat([a, Pairs.from_columns({"a": ["x"], "b": ["y"]}, group=["g"])])
     with pytest.raises(DataError, match="nothing"):
         Pairs.concat([])
+    here, there = (Pairs(a.table, a.sides, source=name, root=root) for name, root in (("p", None), ("q", Path("x"))))
+    with pytest.raises(DataError, match="paths of p start from here, those of q from x: read both with one root"):
+        Pairs.concat([here, there])
 
 
 def test_the_sample_is_read_and_split_by_its_groups():

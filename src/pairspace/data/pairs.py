@@ -191,7 +191,7 @@ class Pairs:
         """All pairs of several, one after the other. Row numbers stay as they are; extra columns must agree.
 
         Raises:
-            DataError: no parts, or parts with different sides or columns.
+            DataError: no parts, or parts with different sides, columns or folders that paths start from.
         """
         parts = list(parts)
         if not parts:
@@ -202,6 +202,11 @@ class Pairs:
                 raise DataError(
                     f"pairs from {first.source} and {part.source} do not fit together: "
                     f"{', '.join(first.table.column_names)} and {', '.join(part.table.column_names)}"
+                )
+            if part.root != first.root:
+                raise DataError(
+                    f"paths of {first.source} start from {first.root or 'here'}, those of {part.source} from "
+                    f"{part.root or 'here'}: read both with one root, or make paths whole first"
                 )
         source = ", ".join(dict.fromkeys(part.source for part in parts))
         skipped = sum(part.skipped for part in parts)

@@ -105,13 +105,16 @@ def _enough(pairs: Pairs, sides: Sequence[str]) -> bool:
 
 
 def _merged(parts: list[Pairs], sides: Sequence[str]) -> list[Pairs]:
-    """Data sets of two sides as one: the sides, and of group and id what all have; validation wants no scores."""
+    """Data sets of two sides, their paths whole, as one: the sides, and of group and id what all have.
+
+    Validation wants no scores.
+    """
     if len(sides) > 2 or len(parts) < 2:
         return parts
     check_types([Pairing(pairs, *sides) for pairs in parts])
     extra = [name for name in ("id", "group") if all(name in p.table.column_names for p in parts)]
     names = [*sides, "row", *extra]
-    return [Pairs.concat([Pairs(p.table.select(names), sides, source=p.source, root=p.root) for p in parts])]
+    return [Pairs.concat([Pairs(p.table.select(names), sides, source=p.source) for p in parts])]
 
 
 def choose_trained(space: Space, sides: Sequence[str]) -> None:
