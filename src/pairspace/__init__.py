@@ -22,7 +22,9 @@ _HOMES = {
     "Report": "evaluation",
     "Space": "space",
     "TagClassifier": "tagging",
+    "Tagger": "tagging",
     "TrainingOptions": "training",
+    "ZeroShot": "tagging",
     "class_vectors": "tagging",
     "centre_space": "space",
     "compare_runs": "evaluation",
@@ -34,6 +36,7 @@ _HOMES = {
     "join_spaces": "space",
     "load_encoder": "encoders",
     "mine_negatives": "space",
+    "open_space": "tagging",
     "read_beir": "data",
     "read_corpus": "data",
     "read_pairings": "data",
@@ -61,7 +64,9 @@ __all__ = [  # written out: a type checker reads it, and does not compute it
     "Report",
     "Space",
     "TagClassifier",
+    "Tagger",
     "TrainingOptions",
+    "ZeroShot",
     "__version__",
     "centre_space",
     "class_vectors",
@@ -74,6 +79,7 @@ __all__ = [  # written out: a type checker reads it, and does not compute it
     "join_spaces",
     "load_encoder",
     "mine_negatives",
+    "open_space",
     "read_beir",
     "read_corpus",
     "read_pairings",
@@ -113,7 +119,7 @@ if TYPE_CHECKING:
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
     from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, sweep
-    from pairspace.tagging import TagClassifier, class_vectors, fit_classifier
+    from pairspace.tagging import TagClassifier, Tagger, ZeroShot, class_vectors, fit_classifier, open_space
     from pairspace.training import History, TrainingOptions
 else:  # a type checker would take any name for one that is there
 
