@@ -81,9 +81,20 @@ def test_a_word_list_that_is_no_text_or_not_there_is_refused(tmp_path: Path):
             Lexicon.from_file(path)
 
 
+def test_rarer_words_become_terms_where_frequent_ones_are_few():
+    rare, names = [f"rare{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}" for n in range(100)], "abcdefghij"
+    often = [f"word{a}{b}{c}" for a in names for b in names for c in names[:5]]  # 500 of them
+    few = Lexicon.from_texts([" ".join(often[:80])] * 5 + [" ".join(rare[:50])] * 2 + rare[50:])
+    assert set(few.terms) == {*often[:80], *rare}
+    enough = Lexicon.from_texts([" ".join(often)] * 5 + [" ".join(rare)] * 4)
+    assert set(enough.terms) == set(often)
+
+
 def test_texts_without_a_frequent_word_and_items_that_are_no_text_are_refused():
-    with pytest.raises(EncoderError, match="no word occurs in 5 of these 2 texts"):
+    with pytest.raises(EncoderError, match="no word occurs in 1 of these 2 texts"):
         Lexicon.from_texts(["a b", "c d"])
+    with pytest.raises(EncoderError, match="no word occurs in 3 of these 2 texts"):
+        Lexicon.from_texts(["chess engine", "chess"], least=3)
     with pytest.raises(EncoderError, match="item 1 is int"):
         Lexicon.from_texts(["a", 3])  # type: ignore[list-item]
     with pytest.raises(EncoderError, match="'a' stands twice"):

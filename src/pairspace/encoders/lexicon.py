@@ -34,6 +34,7 @@ UNKNOWN_COLUMNS = 1 << 22  # of words that are no terms: among 50,000 of them so
 _FILE, _TOKENIZER = "lexicon.json", "tokenizer.json"
 _NAMES = 1_000_000  # unknown words whose names are remembered
 _BATCH = 16_384
+_FEW = 500  # terms
 
 
 class Lexicon:
@@ -82,14 +83,15 @@ class Lexicon:
 
     @classmethod
     def from_texts(
-        cls, texts: Sequence[str], *, language: str | None = "english", least: int = 5, most: int = 2000
+        cls, texts: Sequence[str], *, language: str | None = "english", least: int | None = None, most: int = 2000
     ) -> Lexicon:
         """The words of some texts, the most frequent first.
 
         Args:
             texts: strings, or an Arrow array of strings.
             language: for stemming and stopwords.
-            least: in how many texts a word must occur.
+            least: in how many texts a word must occur; None for 5, and for 2 or 1 where so few terms would be left that
+                little could be said with them (fewer than 500): a term's vector needs no text, as its encoder knows it.
             most: terms kept.
 
         Raises:
@@ -111,10 +113,14 @@ class Lexicon:
             stem = stems[word]
             if stem and (stem not in best or forms[word] > forms[best[stem]]):
                 best[stem] = word
-        kept = sorted((stem for stem, count in found.items() if count >= least and _readable(stem)), key=_rank(found))
+        ordered = sorted(filter(_readable, found), key=_rank(found))
+        for enough in (5, 2, 1) if least is None else (least,):
+            kept = [stem for stem in ordered if found[stem] >= enough]
+            if len(kept) >= _FEW:
+                break
         if not kept:
             raise EncoderError(
-                f"no word occurs in {least} of these {len(texts):,} texts: lower `least`, or give a list"
+                f"no word occurs in {enough} of these {len(texts):,} texts: lower `least`, or give a list"
             )
         return cls([best[stem] for stem in kept[:most]], language=language)
 
