@@ -252,3 +252,23 @@ def test_an_index_takes_and_finds_pictures_in_any_form(space, pictures, tmp_path
             assert index.search(query, side="image", k=1)[0].id == "3"
         assert [one[0].id for one in index.search([image, some[5][0]], side="image", k=1)] == ["3", "5"]
         assert int(index.search("a blue field", k=1)[0].id) % 4 == 2
+
+
+def test_a_picture_is_described_by_words_and_found_by_them(network, pictures, tmp_path):
+    """A lexical projector on either side: words of the captions, their vectors from the encoder of texts."""
+    encoders = {"image": str(network), "caption": "minilm"}
+    space = Space.create(
+        ("image", "caption"), encoder=encoders, projector="lexical", layers="last", cache=FeatureCache(tmp_path / "c")
+    )
+    said = [f"something {name} on the table" for _, name in pictures]
+    pairs = ps.Pairs.from_columns({"image": [content for content, _ in pictures], "caption": said})
+    train(space, pairs, epochs=20)
+    assert set(NAMES) <= set(space.lexicon.terms)
+    words = space.decode(space.encode([content for content, _ in pictures], side="image"), 20)
+    first = [next(word for word, _ in own if word in NAMES) for own in words]
+    assert np.mean([one == name for one, (_, name) in zip(first, pictures, strict=True)]) > 0.9
+    space.save_pretrained(tmp_path / "space")
+    with ps.Index.create(tmp_path / "index", space, side="image", text=False) as index:
+        index.add([str(n) for n in range(len(pictures))], [content for content, _ in pictures])
+        (hits,) = index.search(["blue"], mode="sparse", k=5)
+        assert {pictures[int(hit.id)][1] for hit in hits} == {"blue"}
