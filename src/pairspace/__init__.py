@@ -46,6 +46,7 @@ _HOMES = {
     "read_run": "data",
     "read_table": "data",
     "sample_path": "data",
+    "solve_space": "space",
     "split_together": "data",
     "sweep": "space",
     "write_pairs": "data",
@@ -89,6 +90,7 @@ __all__ = [  # written out: a type checker reads it, and does not compute it
     "read_run",
     "read_table",
     "sample_path",
+    "solve_space",
     "split_together",
     "sweep",
     "write_pairs",
@@ -118,7 +120,7 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, sweep
+    from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, solve_space, sweep
     from pairspace.tagging import TagClassifier, Tagger, ZeroShot, class_vectors, fit_classifier, open_space
     from pairspace.training import History, TrainingOptions
 else:  # a type checker would take any name for one that is there

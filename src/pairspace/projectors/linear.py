@@ -49,3 +49,14 @@ class LinearProjector(Projector):
         self.linear.weight.zero_()
         self.linear.weight[:, -self.blocks[-1] :] = weight
         self.linear.bias.zero_() if bias is None else self.linear.bias.copy_(bias)
+
+    @torch.no_grad()
+    def set_whole_map(self, weight: Tensor, bias: Tensor) -> None:
+        """Become a given map of all layers.
+
+        Args:
+            weight: (dimension, sum of blocks).
+            bias: (dimension,).
+        """
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)

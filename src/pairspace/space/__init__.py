@@ -4,6 +4,7 @@ from pairspace.space.centring import centre_space
 from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
+from pairspace.space.solving import solve_space
 from pairspace.space.sweeping import Sweep, Trial, sweep
 from pairspace.space.teaching import DENSE
 from pairspace.space.together import fit_together
@@ -20,5 +21,6 @@ __all__ = [
     "fit_together",
     "join_spaces",
     "mine_negatives",
+    "solve_space",
     "sweep",
 ]

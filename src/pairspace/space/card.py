@@ -145,6 +145,11 @@ def _training(space: Space) -> list[str]:
         return [f"Joined from spaces that were trained apart: {', '.join(record['joined'])}."]
     if not space.trained:
         return ["Nothing was trained: the vectors are the encoder's own."]
+    if "solved" in record:
+        how = ", ".join(f"{name} {value}" for name, value in record["solved"].items())
+        return [
+            f"Solved in closed form (canonical correlation) on {' and '.join(map(str, record['pairs']))} pairs: {how}."
+        ]
     if not record:
         return ["Trained; how was not recorded."]
     options = record["options"]
