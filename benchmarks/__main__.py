@@ -21,6 +21,8 @@ WITH_DATA = (
     "translation debian --only 'one bag of words for both'",
     "translation multi30k --only 'one bag of words for both'",
     "minima --units 5000 --test 1000",
+    "tagging",
+    "joint",
 )
 WITH_E5 = ("translation tatoeba", "hubs tatoeba", "alignment")  # pip install 'pairspace[multilingual]'
 WITH_TOOLS = ("roundtrip",)  # translate-toolkit's po2tmx

@@ -1,6 +1,6 @@
 """Picture and text together against either alone: several labels an item, on two free data sets (Guo 2024).
 
-    PAIRSPACE_DATA=<folder> python -m benchmarks.joint [clipart apps] [--folds 5] [--resamples 1000]
+    PAIRSPACE_DATA=<folder> python -m benchmarks.joint [clipart apps] [--folds 3] [--resamples 1000]
 
     clipart   Open Clip Art: drawing, title and description -> its keywords
     apps      AppStream: icon, name, summary and description of a desktop application -> its categories
@@ -280,12 +280,12 @@ def report(bench: Bench, chosen: Mapping[str, list[Choice]], resamples: int) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", default=list(SETS), help=f"of {', '.join(SETS)}")
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    base = JointOptions(epochs=20, learning_rate=2e-3, width=256, validation=0)
+    base = JointOptions(epochs=20, learning_rate=2e-3, width=128, validation=0)
     for name in arguments.sets:
         data = SETS[name](Path(os.environ["PAIRSPACE_DATA"]))
         which = folds_of(data.groups, arguments.folds)

