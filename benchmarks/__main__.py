@@ -24,7 +24,7 @@ WITH_DATA = (
     "tagging",
     "joint",
 )
-WITH_E5 = ("translation tatoeba", "hubs tatoeba", "alignment")  # pip install 'pairspace[multilingual]'
+WITH_E5 = ("translation tatoeba", "hubs tatoeba", "alignment", "picture_sets")  # pip install 'pairspace[multilingual]'
 WITH_TOOLS = ("roundtrip",)  # translate-toolkit's po2tmx
 
 

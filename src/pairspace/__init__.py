@@ -25,6 +25,7 @@ _HOMES = {
     "Tagger": "tagging",
     "TrainingOptions": "training",
     "ZeroShot": "tagging",
+    "class_space": "space",
     "class_vectors": "tagging",
     "centre_space": "space",
     "compare_runs": "evaluation",
@@ -70,6 +71,7 @@ __all__ = [  # written out: a type checker reads it, and does not compute it
     "ZeroShot",
     "__version__",
     "centre_space",
+    "class_space",
     "class_vectors",
     "compare_runs",
     "evaluate",
@@ -120,7 +122,16 @@ if TYPE_CHECKING:
     from pairspace.features import FeatureCache
     from pairspace.index import Hit, Index
     from pairspace.neighbours import Bm25
-    from pairspace.space import Space, centre_space, fit_together, join_spaces, mine_negatives, solve_space, sweep
+    from pairspace.space import (
+        Space,
+        centre_space,
+        class_space,
+        fit_together,
+        join_spaces,
+        mine_negatives,
+        solve_space,
+        sweep,
+    )
     from pairspace.tagging import TagClassifier, Tagger, ZeroShot, class_vectors, fit_classifier, open_space
     from pairspace.training import History, TrainingOptions
 else:  # a type checker would take any name for one that is there

