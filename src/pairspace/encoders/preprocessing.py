@@ -110,11 +110,14 @@ class Preprocessing:
 
     def normalise(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Bytes of several pictures, (height, width, 3) each, as float32 (n, 3, height, width)."""
-        out = np.stack(pictures).astype(np.float32)
+        out = np.empty((len(pictures), 3, *pictures[0].shape[:2]), np.float32)
+        for place, picture in zip(out, pictures, strict=True):
+            place[...] = picture.transpose(2, 0, 1)
+        mean, std = (np.asarray(one, np.float32)[:, None, None] for one in (self.mean, self.std))
         out *= np.float32(self.scale)
-        out -= np.asarray(self.mean, np.float32)
-        out /= np.asarray(self.std, np.float32)
-        return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+        out -= mean
+        out /= std
+        return out
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
