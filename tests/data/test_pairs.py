@@ -256,6 +256,8 @@ def test_the_sample_is_read_and_split_by_its_groups():
     german = read_pairs(sample_path(), {"de": "long_de", "en": "long_en"}, skip_bad=True)
     assert len(german) > 1000
     assert (sample_path().parent / "LICENSE.md").is_file()
+    with pytest.raises(DataError, match="there are packages and emoji"):
+        sample_path("flags")
 
 
 def test_scores_may_be_a_list_of_the_pair_and_its_negatives():

@@ -35,6 +35,7 @@ def class_space(
     encoder: tuple[str | Encoder, str | Encoder] = ("efficientnet-lite0", "minilm"),
     layer: str = "classes",
     template: str = "a photo of a {}.",
+    query_side: str | None = None,
     name: str = "classes",
     cache: FeatureCache | bool = True,
 ) -> Space:
@@ -46,6 +47,7 @@ def class_space(
         encoder: of either side.
         layer: the image encoder's layer of square roots of the classes' probabilities.
         template: what a class is called in a text; {} stands for its name.
+        query_side: the side that is searched with; by default that of pictures.
         name: of the space.
         cache: see `Space.create`.
 
@@ -62,6 +64,7 @@ def class_space(
         projector="linear",
         layers={pictures: layer, texts: "last"},
         dimension=read.dimensions["last"],
+        query_side=query_side,
         name=name,
         cache=cache,
     )
