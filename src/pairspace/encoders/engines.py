@@ -9,6 +9,7 @@ threads. `agrees` compares an engine with torch fp32 before it is trusted.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -88,22 +89,36 @@ class OpenVinoEngine:
             graph = ov.convert_model(traced, example_input=tuple(example.values()), input=[s for _, s in shapes])
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
         self._compiled = ov.Core().compile_model(graph, "CPU", options)
+        self._requests = 1 + int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))  # one waits its turn
 
     def run(self, batches: Iterable[Batch], layers: Sequence[str], put: Put) -> None:
-        """See Engine; `layers` are some of those that the graph gives."""
-        ov = import_openvino()
+        """See Engine; `layers` are some of those that the graph gives.
+
+        Requests are waited for one after the other, and none calls back: a thread of OpenVINO's that still held a
+        Python function when the model is let go of would wait for Python, and Python for it.
+        """
         places = [self.layers.index(layer) for layer in layers]
+        idle = [self._compiled.create_infer_request() for _ in range(self._requests)]
+        running: deque[tuple[Any, np.ndarray]] = deque()
 
-        def done(request: Any, rows: np.ndarray) -> None:
+        def finish() -> None:
+            request, rows = running.popleft()
+            request.wait()
             put(rows, [request.get_output_tensor(place).data for place in places])
+            idle.append(request)
 
-        queue = ov.AsyncInferQueue(self._compiled)
-        queue.set_callback(done)
         try:
             for rows, *tensors in batches:
-                queue.start_async([one.numpy() for one in tensors], rows)
+                if not idle:
+                    finish()
+                request = idle.pop()
+                request.start_async([one.numpy() for one in tensors])
+                running.append((request, rows))
+            while running:
+                finish()
         finally:
-            queue.wait_all()
+            for request, _ in running:
+                request.wait()
 
 
 class _Traced(torch.nn.Module):
