@@ -225,3 +225,42 @@ def test_what_does_not_fit_is_said_before_any_work(run, folder, network, tmp_pat
     (tmp_path / "bad" / "a.jpg").write_text("no picture")
     with pytest.raises(DataError, match=r"a\.jpg"):
         run("tag", space, tmp_path / "bad", *classes)
+
+
+def test_rows_may_lack_their_picture_or_their_text(run, folder, network, tmp_path):
+    rows = list(csv.DictReader((folder / "drawn.csv").open()))
+    rows[3]["image"], rows[5]["text"] = "", "  "
+    with (tmp_path / "some.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    both = ("--id", "id", "--root", folder / "drawings", "--text-column", "text")
+    (tmp_path / "classes.txt").write_text("circle\nsquare\ncross\nunicorn\n")
+    how = ("--labels", "labels", "--classes", tmp_path / "classes.txt", "--encoder", f"image={network}")
+    said = run("train-tagger", tmp_path / "some.csv", *both, *how, "--epochs", "60", "-o", tmp_path / "tagger")
+    assert "4 classes learnt from 48 rows" in said and "without an example, so never given: unicorn" in said
+    page = tmp_path / "page.html"
+    more = ("--page", page, "-o", tmp_path / "tags.jsonl")
+    assert "for 48 pictures" in run("tag", tmp_path / "tagger", tmp_path / "some.csv", *both, *more)
+    found = [json.loads(line) for line in (tmp_path / "tags.jsonl").open()]
+    assert [tag["tag"] for tag in found[3]["tags"]] == ["circle"]  # of its text alone
+    html = page.read_text()
+    assert html.count("data:image/jpeg") == 47 and "47 of 47 pictures" in html and "<h2>3.png" not in html
+    rows[3]["text"] = ""
+    with (tmp_path / "some.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    with pytest.raises(DataError, match=r"some\.csv, line 5: neither 'image' nor 'text' holds anything"):
+        run("tag", tmp_path / "tagger", tmp_path / "some.csv", *both)
+
+
+def test_one_class_needs_a_score_of_its_own(run, folder, tmp_path):
+    (tmp_path / "one.txt").write_text("red\n")
+    one = ("--labels", tmp_path / "one.txt")
+    with pytest.raises(PairspaceError, match="one class only, 'red': a softmax gives it 1"):
+        run("tag", folder / "space", folder / "drawings", *one)
+    found = json.loads(run("tag", folder / "space", folder / "drawings", *one, "--kind", "sigmoid", "--json"))
+    assert len({round(one["tags"]["red"], 6) for one in found["tags"]}) > 1
+    with pytest.raises(DataError, match=r"one class only \('red'\)"):
+        run("tag", folder / "space", *table(folder), *one, "--kind", "sigmoid", "--truth", "labels")

@@ -151,7 +151,7 @@ def test_what_cannot_be_scored_is_said(trained, tmp_path, clip_folder):
         other = ps.Space.create(sides, encoder=str(clip_folder), projector="linear", layers=layers, cache=False)
         pairs = ps.Pairs.from_columns({"image": pictures[:8], "text": [f"red {n}" for n in range(8)]})
         other.fit(pairs, validation=None, epochs=1, progress=False)
-        ZeroShot(other, ["red"]).local(pictures)
+        ZeroShot(other, ["red", "blue"]).local(pictures)
     with pytest.raises(SpaceError, match="no side of texts"):
         two = {"a": "image", "b": "image"}
         only = ps.Space.create(two, encoder=str(clip_folder), projector="identity", cache=False)

@@ -49,6 +49,7 @@ def read_items(
     skip_bad: bool = False,
     pictures: bool = False,
     root: Path | None = None,
+    beside: str | None = None,
 ) -> Items:
     """Read the items of a side.
 
@@ -63,6 +64,7 @@ def read_items(
         skip_bad: leave out rows without an item or id and those that cannot be read, instead of stopping.
         pictures: the items are pictures: with `skip_bad` each is decoded to see whether it can be.
         root: folder that paths of pictures start from.
+        beside: a column, one of the payload, that makes up for an item: a row needs one of the two.
 
     Raises:
         DataError: a column is missing, a row is bad, no row is left, or an id comes twice (both lines are named).
@@ -90,6 +92,11 @@ def read_items(
     checks = [(pc.is_null(table[column]), f"the item (column {column!r}) is missing")]
     if pictures:
         table, checks = _with_pictures(table, column, f"{path}: column {column!r}", root, skip_bad)
+    if beside is not None:
+        bare = pc.fill_null(
+            pc.equal(pc.utf8_trim_whitespace(text_column(table[beside], f"column {beside!r}")), ""), True
+        )
+        checks[0] = (pc.and_(checks[0][0], bare), f"neither {column!r} nor {beside!r} holds anything")
     if id is not None:
         keys = text_column(table[id], f"{path}: column {id!r} (id)")
         empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(keys), ""), True)
@@ -149,9 +156,14 @@ def _with_pictures(
     from pairspace.data.picture_paths import bad_pictures, missing_pictures, whole_paths
     from pairspace.data.rows import items_of
 
-    items = whole_paths(items_of(table[column], what), root)
+    items = items_of(table[column], what)
+    if pa.types.is_large_string(items.type):  # a path of blanks is none
+        nothing = pa.scalar(None, items.type)
+        items = pc.if_else(pc.equal(pc.utf8_trim_whitespace(items), ""), nothing, items)
+    items = whole_paths(items, root)
     table = table.set_column(table.schema.get_field_index(column), column, items)
     found = bad_pictures(items) if skip_bad else missing_pictures(items)
+    found = {row: why for row, why in found.items() if items[row].is_valid}
     reason = next(iter(found.values()), "")
     bad = np.zeros(len(items), bool)
     bad[list(found)] = True

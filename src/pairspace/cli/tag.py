@@ -75,7 +75,7 @@ def tag(
         tagger = _zero_shot(model, labels, how, more)
     beside = text_column if isinstance(tagger, Tagger) and len(tagger.encoders) == 2 else None
     columns: dict[str, Any] = {"column": column if tagger.of_pictures else column or text_column, "id": id}
-    columns |= {"root": root, "skip_bad": skip_bad}
+    columns |= {"root": root, "skip_bad": skip_bad, "beside": beside}
     read = _read(pictures, tagger.of_pictures, [beside, examples, truth], columns)
     with stoppable():
         scores = _scores(tagger, read, method, mix, beside)
@@ -217,21 +217,23 @@ def _write(
     from pairspace.data.files import atomic_file
     from pairspace.tagging import tag_page, write_tags, write_xmp
 
-    items = read.items.to_pylist() if xmp else []
-    if not all(isinstance(item, str) and Path(item).is_file() for item in items):
+    rows = [row for row, here in enumerate(read.items.is_valid().to_pylist()) if here]
+    files = {row: read.items[row].as_py() for row in rows} if xmp else {}
+    if not all(isinstance(item, str) and Path(item).is_file() for item in files.values()):
         raise PairspaceError("--xmp writes beside picture files, and these are no files: use --output")
     if output is not None:
         write_tags(output, read.ids, tags)
     if page is not None:
         if not tagger.of_pictures:
             raise PairspaceError("--page shows pictures, and these are texts")
-        some = slice(0, most)
-        own: dict[str, Any] = {"title": f"{min(most, len(tags)):,} of {len(tags):,} pictures"}
-        own["truth"] = None if right is None else [right.get(row, []) for row in range(len(tags[some]))]
-        text = tag_page(tagger, tagger.encoder, read.items[some].to_pylist(), read.ids[some], tags[some], **own)
+        some = rows[:most]
+        own: dict[str, Any] = {"title": f"{len(some):,} of {len(rows):,} pictures"}
+        own["truth"] = None if right is None else [right.get(row, []) for row in some]
+        pictures, names = read.items.take(some).to_pylist(), [read.ids[row] for row in some]
+        text = tag_page(tagger, tagger.encoder, pictures, names, [tags[row] for row in some], **own)
         with atomic_file(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    for item, given in zip(items, tags, strict=False):
-        write_xmp(item, [name for name, _ in given], overwrite=overwrite)
+    for row, path in files.items():
+        write_xmp(path, [name for name, _ in tags[row]], overwrite=overwrite)
     places = [str(place) for place in (output, page) if place is not None]
-    return [*places, f"{len(items):,} .xmp files"] if xmp else places
+    return [*places, f"{len(files):,} .xmp files"] if xmp else places

@@ -94,7 +94,15 @@ def train_tagger(
         tagger.save_pretrained(output)
     size = sum(path.stat().st_size for path in (output / "classifier").iterdir())
     result: dict[str, Any] = {"rows": len(read.ids), "skipped": read.skipped, "classes": len(tagger.classes)}
-    result |= {"classifier_bytes": size, "seconds": round(time.perf_counter() - began, 1), "output": str(output)}
+    never = [
+        name for name, limit in zip(tagger.classes, tagger.classifier.thresholds.tolist(), strict=True) if limit > 1
+    ]
+    result |= {
+        "never_given": never,
+        "classifier_bytes": size,
+        "seconds": round(time.perf_counter() - began, 1),
+        "output": str(output),
+    }
     if as_json:
         print_json(result)
     else:
@@ -102,6 +110,8 @@ def train_tagger(
             f"{len(tagger.classes):,} classes learnt from {len(read.ids):,} rows in {result['seconds']} s; {output} "
             f"holds a classifier of {size / 1e6:.1f} MB and its encoders"
         )
+        if never:
+            print(f"note: without an example, so never given: {', '.join(never)}")
 
 
 def _encoders(kinds: Sequence[str], values: Sequence[str] | None, more: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +156,8 @@ def _read(
     wanted = {None if no_pictures else text, labels}
     main, kind = (text, "text") if no_pictures else (column, "image")
     payload = sorted(name for name in wanted if name in there)
-    return read_items(path, kind, column=main, payload=payload, pictures=not no_pictures, **how)
+    beside = None if no_pictures else text
+    return read_items(path, kind, column=main, payload=payload, pictures=not no_pictures, beside=beside, **how)
 
 
 def _from_labels(

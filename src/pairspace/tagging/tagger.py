@@ -248,7 +248,7 @@ def _vectors(
     cache: FeatureCache | None,
     progress: bool | None,
 ) -> dict[str, np.ndarray]:
-    """Features of the kinds that are given, NaN in a row without an item."""
+    """Features of the kinds that are given, NaN in a row without an item: None, or a text of blanks."""
     found = {}
     for kind, given in items.items():
         if given is None:
@@ -256,16 +256,15 @@ def _vectors(
         if kind not in encoders:
             raise PairspaceError(f"no encoder for {kind}s: this tagger reads {_kinds(encoders)}")
         values = given.to_pylist() if hasattr(given, "to_pylist") else list(given)
-        there = np.flatnonzero([one is not None for one in values])
+        there = np.flatnonzero([one is not None and not (isinstance(one, str) and not one.strip()) for one in values])
         some = [values[row] for row in there]
         encoder, own = encoders[kind], layers[kind]
         if cache is not None and getattr(encoder, "cached", True):
             features = cache.features(encoder, some, own, progress=progress)
         else:
             features = compute_features(encoder, some, own, progress=progress)
-        rows = features.rows()
-        found[kind] = np.full((len(values), rows.shape[1]), np.nan, np.float32)
-        found[kind][there] = rows
+        found[kind] = np.full((len(values), features.dimension), np.nan, np.float32)
+        found[kind][there] = features.rows()
     if not found:
         raise PairspaceError(f"nothing given: this tagger reads {_kinds(encoders)}")
     return found

@@ -68,6 +68,7 @@ class ZeroShot:
 
     Raises:
         SpaceError: no such side, or none of texts.
+        PairspaceError: one class alone under a softmax, which gives it 1 whatever the picture.
         DataError: a class that is empty or there twice, or a template without `{}`.
     """
 
@@ -84,6 +85,11 @@ class ZeroShot:
         temperature: float | None = None,
     ) -> None:
         self.space, self.classes = space, check_classes(classes)
+        if kind == "softmax" and len(self.classes) == 1:
+            raise PairspaceError(
+                f"one class only, {self.classes[0]!r}: a softmax gives it 1 whatever the item; name others, or take "
+                "kind='sigmoid' (--kind sigmoid)"
+            )
         self.side = side or next(iter(picture_sides(space)), space.document_side)
         texts = [name for name in space.sides if space.part(name).encoder.modality == "text"]
         self.words = words or next((name for name in texts if name != self.side), next(iter(texts), None))
