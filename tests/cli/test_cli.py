@@ -169,7 +169,7 @@ def test_info_and_cache(run, files, space):
     assert json.loads(run("cache", "--json"))["entries"] == []
     with pytest.raises(PairspaceError, match="'lots' is not a size"):
         run("cache", "limit", "lots")
-    with pytest.raises(PairspaceError, match="neither a space nor an index"):
+    with pytest.raises(PairspaceError, match="neither a space, an index nor a tagger"):
         run("info", files)
 
 

@@ -121,6 +121,11 @@ def test_a_tagger_is_trained_on_pictures_and_texts_and_used(run, folder, network
         run("tag", tmp_path / "tagger", *table(folder), "--text-column", "text", "--truth", "labels", "--json")
     )
     metrics = found["report"]["systems"]["tags"]["metrics"]
+    about = json.loads(run("info", tmp_path / "tagger", "--json"))
+    assert (
+        about["kind"] == "tagger" and about["classes"][:2] == sorted(about["classes"][:2]) and len(about["reads"]) == 2
+    )
+    assert "layers   2 last" in run("info", tmp_path / "tagger")
     assert metrics["mAP"]["value"] > 0.8
     shapes = sum(SHAPES[n // 4 % 3] in one["tags"] for n, one in enumerate(found["tags"]))
     assert shapes >= 46

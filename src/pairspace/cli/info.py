@@ -1,4 +1,4 @@
-"""`pairspace info`: what a space, an index or the cache is, where from, how big."""
+"""`pairspace info`: what a space, an index, a tagger or the cache is, where from, how big."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["info"]
 
 
 def info(
-    target: Annotated[str, typer.Argument(help="Folder of a space or an index, or the word 'cache'.")],
+    target: Annotated[str, typer.Argument(help="Folder of a space, an index or a tagger, or the word 'cache'.")],
     as_json: Json = False,
 ) -> None:
     """Say what something is, where it comes from and how big it is."""
@@ -29,10 +29,12 @@ def info(
 
         with Index.open(path) as index:
             result = {"kind": "index", **index.info()}
+    elif (path / "classifier").is_dir():
+        result = _tagger(path)
     elif (path / "config.json").is_file():
         result = _space(path)
     else:
-        raise PairspaceError(f"{target}: neither a space nor an index, nor the word 'cache'")
+        raise PairspaceError(f"{target}: neither a space, an index nor a tagger, nor the word 'cache'")
     print_json(result) if as_json else _print(result)
 
 
@@ -51,7 +53,6 @@ def _space(path: Path) -> dict[str, Any]:
             "projector": " + ".join(branch.projector.title for branch in part.branches),
             "parameters": sum(p.numel() for branch in part.branches for p in branch.projector.parameters()),
         }
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return {
         "kind": "space",
         "name": space.name,
@@ -62,9 +63,30 @@ def _space(path: Path) -> dict[str, Any]:
         "temperature": round(space.temperature.value, 4),
         "fusion_weight": space.fusion_weight,
         "language": space.language,
-        "bytes": size,
+        "bytes": _size(path),
         "record": space.record,
     }
+
+
+def _tagger(path: Path) -> dict[str, Any]:
+    from pairspace.tagging import Tagger
+
+    tagger = Tagger.from_pretrained(path, device="cpu")
+    sides = {
+        kind: {"encoder": encoder.name, "layers": " ".join(tagger.layers[kind])}
+        for kind, encoder in tagger.encoders.items()
+    }
+    return {
+        "kind": "tagger",
+        "classes": list(tagger.classes),
+        "reads": sides,
+        "classifier": tagger.classifier.settings,
+        "bytes": _size(path),
+    }
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _print(value: Any, indent: int = 0) -> None:
