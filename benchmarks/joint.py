@@ -43,7 +43,7 @@ LAYERS = {
     "image": (("last",), ("last", "classes"), ("5", "6", "7", "last")),
     "text": (("last",), ("words", "last")),
 }
-WEIGHTS = (0.1, 0.3, 1.0)
+WEIGHTS = (0.03, 0.1, 0.3, 1.0)
 KINDS = {"picture": ("image",), "text": ("text",), "picture and text": ("image", "text")}
 
 

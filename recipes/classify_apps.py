@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--least", type=int, default=20, help="applications a category must have (default: 20)")
     parser.add_argument("--test", type=float, default=0.3, help="share of the packages to measure on (default: 0.3)")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--image-weight", type=float, default=0.1, help="of icons beside texts (default: 0.1)")
+    parser.add_argument("--image-weight", type=float, default=0.03, help="of icons beside texts (default: 0.03)")
     parser.add_argument("--image-encoder", default="efficientnet-lite0")
     parser.add_argument("--text-encoder", default="minilm")
     parser.add_argument("--resamples", type=int, default=1000)

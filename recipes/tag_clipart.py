@@ -5,7 +5,8 @@
 The folder holds `openclipart/clipart.parquet`; `emoji/emoji.parquet` and `tuxpaint_stamps/stamps.parquet` are used
 where they are there. No keyword of a picture is learnt from, only the list of the frequent ones: the tags to give.
 
-1. A space of pictures and words learns from pictures and titles (and from emoji and stamps with their names).
+1. A space of pictures and words learns from pictures and titles (and from emoji and stamps with their names). Pictures
+   that are not square are squeezed: nothing is cut off, and the places of the map are those of the whole picture.
 2. Zero-shot: each tag, as a phrase, is compared with a picture as a whole, and with the places of its feature map.
 3. Label-free: both scores together are pseudo-labels, from which a small classifier is trained (CDUL).
 
@@ -77,7 +78,8 @@ def learn_space(rows: Sequence[Row], folder: Path, encoders: dict[str, str], epo
         if (folder / name).is_file():
             more = read_table(folder / name, [picture, title]).to_pylist()
             pairs += [(row[picture], row[title]) for row in more if row[title]]
-    space = ps.Space.create(SIDES, encoder=encoders, layers={"image": "last", "title": "spread"}, name="clip-art")
+    layers = {"image": "last", "title": "spread"}
+    space = ps.Space.create(SIDES, encoder=encoders, layers=layers, frame="stretch", name="clip-art")
     columns = dict(zip(SIDES, map(list, zip(*pairs, strict=True)), strict=True))
     history = space.fit(ps.Pairs.from_columns(columns), validation=0.1, epochs=epochs)
     print(f"a space from {len(pairs):,} pictures and titles, in {sum(history.column('seconds')):.0f} s")
