@@ -15,6 +15,7 @@ from pairspace.encoders import Encoder, load_encoder
 from pairspace.encoders.protocol import Trainable
 from pairspace.errors import EncoderError
 from pairspace.features import FeatureCache
+from pairspace.tagging.places import map_layer
 
 _SPEC = importlib.util.spec_from_file_location("towers", Path(__file__).with_name("towers.py"))
 towers = sys.modules["towers"] = importlib.util.module_from_spec(_SPEC)
@@ -132,6 +133,12 @@ def test_which_tower_is_meant_must_be_said(clip):
         load_encoder(clip)
     with pytest.raises(EncoderError, match="choose image or text"):
         load_encoder(clip, modality="sound")
+
+
+def test_the_patches_of_a_head_of_attention_are_no_parts_of_its_output(siglip, clip):
+    assert map_layer(load_encoder(clip, modality="image"), ("last",)) == "map_projected"
+    with pytest.raises(EncoderError, match="gives no vectors of a picture's parts"):
+        map_layer(load_encoder(siglip, modality="image"), ("last",))
 
 
 def test_both_towers_are_saved_and_loaded(clip, siglip, pictures, tmp_path):

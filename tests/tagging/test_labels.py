@@ -18,17 +18,20 @@ def test_classes_are_a_name_a_line(tmp_path):
     path.write_text("\n \n")
     with pytest.raises(DataError, match="no class; one name a line"):
         read_classes(path)
+    pq.write_table(pa.table({"text": ["cat", None, "dog"]}), tmp_path / "classes.parquet")
+    assert read_classes(tmp_path / "classes.parquet") == ["cat", "dog"]
 
 
 def test_labels_are_read_from_lists_texts_and_a_line_a_tag(tmp_path):
-    pq.write_table(pa.table({"id": ["a", "b", "c"], "labels": [["x", " y "], [], None]}), tmp_path / "a.parquet")
+    labels = [["x", " y ", " ", ""], [], None]
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "labels": labels}), tmp_path / "a.parquet")
     assert read_labels(tmp_path / "a.parquet") == {"a": ["x", "y"], "b": [], "c": []}
     (tmp_path / "b.csv").write_text("id,tags\n1,x; y z;\n2,\n")
     assert read_labels(tmp_path / "b.csv") == {"1": ["x", "y z"], "2": []}
     write_tags(tmp_path / "c.csv", ["p", "q"], [[("x", 0.5), ("y", 0.1)], []])
     with (tmp_path / "c.csv").open("a") as file:
-        file.write("q,,\n")
-    assert read_labels(tmp_path / "c.csv") == {"p": ["x", "y"], "q": []}
+        file.write("q,,\np, z ,\n")
+    assert read_labels(tmp_path / "c.csv") == {"p": ["x", "y", "z"], "q": []}
 
 
 def test_what_is_no_table_of_labels_is_refused(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
 
 import pairspace as ps
-from pairspace.errors import PairspaceError, ShapeError, SpaceError
+from pairspace.encoders.pictures import BadPicture
+from pairspace.errors import DataError, PairspaceError, ShapeError, SpaceError, StorageError
 from pairspace.tagging import CdulOptions, JointOptions, Tagger, fit_classifier, label_matrix
 
 CLASSES = ["red", "green", "blue", "black", "circle", "square", "cross"]
@@ -76,6 +78,36 @@ def test_it_is_saved_and_read_with_its_encoders(data, both, tmp_path):
     assert np.allclose(cached.scores(pictures, texts), tagger.scores(pictures, texts), atol=2e-2)
     with pytest.raises(SpaceError, match="no tagger; `pairspace train-tagger` makes one"):
         Tagger.from_pretrained(tmp_path)
+    config = tmp_path / "tagger" / "config.json"
+    whole = config.read_text()
+    for layers in ('{"image": ["last"]}', '{"image": ["last"], "text": ["99"]}', "null"):
+        config.write_text('{"kind": "pairspace tagger", "format": 1, "layers": ' + layers + "}")
+        with pytest.raises(SpaceError, match="incomplete or was altered"):
+            Tagger.from_pretrained(tmp_path / "tagger")
+    config.write_text(whole)
+    shutil.rmtree(tmp_path / "tagger" / "encoders" / "text")
+    with pytest.raises(SpaceError, match="incomplete or was altered"):
+        Tagger.from_pretrained(tmp_path / "tagger")
+
+
+def test_a_folder_of_something_else_is_never_replaced(both, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    for one in (both, both.classifier):
+        with pytest.raises(StorageError, match=r"has content but no .*classifier\.safetensors"):
+            one.save_pretrained(tmp_path)
+    assert "clip" in (tmp_path / "config.json").read_text()
+
+
+def test_encoders_may_be_named_in_any_order_and_items_come_in_any_form(data, both):
+    encoders, pictures, texts, _ = data
+    layers = {"text": ("last",), "image": ("last",)}
+    other = Tagger(both.classifier, {"text": encoders["text"], "image": encoders["image"]}, layers)
+    assert other.encoder is encoders["image"]
+    found = both.scores(pictures, texts)
+    assert np.array_equal(other.scores(np.array(pictures), (text for text in texts)), found)
+    gaps = both.scores([None, *pictures[1:3]], [texts[0], float("nan"), texts[2]])
+    same = both.scores([None, *pictures[1:3]], [texts[0], None, texts[2]])
+    assert np.array_equal(gaps, same) and both.scores([], []).shape == (0, 7)
 
 
 def test_a_student_needs_no_teacher(data, tmp_path):
@@ -104,5 +136,10 @@ def test_what_does_not_fit_is_said(data, both):
         tagger.heat(pictures, [[]])
     with pytest.raises(ShapeError, match="row 1 has no vector at all"):
         both.scores([pictures[0], None], [texts[0], None])
+    with pytest.raises(DataError, match="'pink' is none of the 7 classes"):
+        both.heat(pictures[:1], [["pink"]])
+    with pytest.raises(BadPicture, match=r"item 2: a picture: not a picture") as error:
+        both.scores([None, pictures[0], b"no picture"], texts[:3])
+    assert error.value.position == 2
     with pytest.raises(ShapeError, match="the classifier takes vectors of"):
         Tagger(tagger.classifier, {"text": encoders["text"]}, {"text": ("0", "last")})

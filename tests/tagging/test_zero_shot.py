@@ -141,11 +141,18 @@ def test_what_cannot_be_scored_is_said(trained, tmp_path, clip_folder):
     space, pictures, _ = trained
     with pytest.raises(DataError, match="'red' stands twice"):
         ZeroShot(space, ["red", "red"])
+    with pytest.raises(DataError, match="'pink' is none of the 4 classes, such as 'red'"):
+        ZeroShot(space, CLASSES).heat(pictures[:1], [["pink"]])
+    for temperature in (0, -1):
+        with pytest.raises(PairspaceError, match=f"temperature must be above 0, got {temperature}"):
+            ZeroShot(space, CLASSES, temperature=temperature)
+    with pytest.raises(PairspaceError, match="kind must be softmax or sigmoid, got 'sofmax'"):
+        ZeroShot(space, CLASSES, kind="sofmax")
     with pytest.raises(PairspaceError, match="mix must lie between 0 and 1"):
         ZeroShot(space, CLASSES).local(pictures, mix=2)
     with pytest.raises(EncoderError, match="gives no vectors of a picture's parts; efficientnet-lite0, CLIP"):
         ZeroShot(space, CLASSES, side="caption", words="caption").local(["a red circle"])
-    with pytest.raises(EncoderError, match=r"reads 0 last; make it with layers 'last'"):
+    with pytest.raises(EncoderError, match=r"here 0 last is read; make the space or tagger with layers 'last'"):
         sides = {"image": "image", "text": "text"}
         layers = {"image": ("0", "last"), "text": "last"}
         other = ps.Space.create(sides, encoder=str(clip_folder), projector="linear", layers=layers, cache=False)
@@ -166,8 +173,43 @@ def test_a_page_shows_pictures_as_seen_with_their_maps(trained):
     tags = [[("red", 0.5), ("blue", 0.25)], []]
     names, truth = ["one", "two"], [["red"], []]
     html = tag_page(model, model.encoder, pictures[:2], names, tags, truth=truth, title="Two")
+    assert "<h2>two</h2>" in tag_page(model, model.encoder, pictures[:2], names, tags, truth=[["red"], None])
     assert html.count("data:image/jpeg") == 2 and html.count('class="heat') == 2
     assert "one (right: red)" in html and "two (right: none)" in html and "<h1>Two</h1>" in html
     words = ZeroShot(space, CLASSES)
     words.heat = lambda items, names: (_ for _ in ()).throw(EncoderError("no parts"))
     assert 'class="heat' not in tag_page(words, model.encoder, pictures[:1], ["one"], tags[:1])
+
+
+def test_a_space_trained_with_a_sigmoid_brings_its_own_bias(trained):
+    space, pictures, _ = trained
+    plain = ZeroShot(space, CLASSES, templates=("a {}",), kind="sigmoid").scores(pictures).astype(float)
+    space.bias = -2.0
+    try:
+        found = ZeroShot(space, CLASSES, templates=("a {}",), kind="sigmoid").scores(pictures).astype(float)
+    finally:
+        space.bias = None
+    assert np.allclose(np.log(found / (1 - found)), np.log(plain / (1 - plain)) - 2, atol=1e-3)
+
+
+def test_a_page_of_a_side_of_several_encoders_has_no_maps(trained):
+    space, pictures, _ = trained
+    model = ZeroShot(ps.join_spaces([space, space]), CLASSES, templates=("a {}",))
+    alone = ZeroShot(space, CLASSES, templates=("a {}",))
+    assert np.allclose(model.scores(pictures), alone.scores(pictures), atol=1e-3)
+    with pytest.raises(EncoderError, match="the parts of a picture are one encoder's"):
+        model.local(pictures)
+    html = tag_page(model, model.encoder, pictures[:1], ["one"], [[("red", 0.5)]])
+    assert "data:image/jpeg" in html and 'class="heat' not in html
+
+
+def test_a_sparse_space_scores_as_few_items_at_once_as_it_must(network, drawn, monkeypatch):
+    texts = drawn[1]
+    space = ps.Space.create(("title", "body"), encoder="minilm", projector="lexical", cache=False)
+    space.fit(ps.Pairs.from_columns({"title": texts, "body": texts}), validation=None, epochs=1, progress=False)
+    assert space.sparse
+    model = ZeroShot(space, CLASSES, side="title", words="body", templates=("{}",))
+    whole = model.scores(texts)
+    monkeypatch.setattr("pairspace.tagging.zero_shot._VALUES", 5 * model.vectors.shape[1])
+    assert np.array_equal(model.scores(texts), whole) and whole.shape == (48, 4)
+    assert np.mean([CLASSES[row.argmax()] in text for row, text in zip(whole, texts, strict=True)]) > 0.9

@@ -168,6 +168,11 @@ class VisionEncoder(ImageEncoder):
         self.layers = tuple(self.dimensions)
         self._projects = projects
 
+    @property
+    def pools_by_head(self) -> bool:
+        """The last layer is what a head of attention makes of the patches, as in SigLIP: they lie in another space."""
+        return self._pools and not self._projects
+
     @cached_property
     def _own_fingerprint(self) -> str:
         return fingerprint(

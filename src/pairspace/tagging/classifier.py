@@ -209,7 +209,7 @@ class TagClassifier(nn.Module):
         Raises:
             StorageError: the disk is full, or the folder holds something else.
         """
-        with atomic_folder(folder, overwrite=True, marker=CONFIG) as target:
+        with atomic_folder(folder, overwrite=True, marker=WEIGHTS) as target:
             save_file({name: one.contiguous().cpu() for name, one in self.state_dict().items()}, target / WEIGHTS)
             config = {"kind": KIND, "classes": list(self.classes), **self.settings}
             text = json.dumps(config, indent=2, ensure_ascii=False)

@@ -25,7 +25,7 @@ def read_classes(path: Path | str) -> list[str]:
     lines = read_table(path, ["text"])["text"].to_pylist()
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
-        name = line.strip()
+        name = (line or "").strip()
         if name in seen:
             raise DataError(f"{path}, line {number}: class {name!r} stands in line {seen[name]} already")
         if name:
@@ -54,7 +54,7 @@ def read_labels(path: Path | str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if column == "tag":
         for key, tag in zip(ids, text_column(table[column], f"{path}: column 'tag'").to_pylist(), strict=True):
-            found.setdefault(key, []).extend([tag] if tag and tag.strip() else [])
+            found.setdefault(key, []).extend([name] if (name := (tag or "").strip()) else [])
         return found
     for row, (key, tags) in enumerate(zip(ids, lists_of(table[column], f"{path}: column {column!r}"), strict=True)):
         if key in found:
@@ -66,15 +66,18 @@ def read_labels(path: Path | str) -> dict[str, list[str]]:
 def lists_of(column: pa.ChunkedArray, what: str) -> list[list[str]]:
     """A column of labels as lists: of lists as they are, of texts cut at semicolons; a missing one is empty.
 
+    Blanks around names are dropped, and so are names of blanks.
+
     Raises:
         DataError: the column holds something else.
     """
     kind = column.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         text_column(column.combine_chunks().flatten(), what) if len(column) else None
-        return [[str(name).strip() for name in row or () if name is not None] for row in column.to_pylist()]
-    texts = text_column(column, what).to_pylist()
-    return [[part.strip() for part in (text or "").split(";") if part.strip()] for text in texts]
+        rows = column.to_pylist()
+    else:
+        rows = [(text or "").split(";") for text in text_column(column, what).to_pylist()]
+    return [[name for one in row or () if (name := "" if one is None else str(one).strip())] for row in rows]
 
 
 def label_matrix(labels: Iterable[Sequence[str]], classes: Sequence[str]) -> np.ndarray:

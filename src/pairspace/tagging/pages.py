@@ -34,7 +34,7 @@ def tag_page(
     names: Sequence[str],
     tags: Sequence[Tags],
     *,
-    truth: Sequence[Sequence[str]] | None = None,
+    truth: Sequence[Sequence[str] | None] | None = None,
     title: str = "Tags",
 ) -> str:
     """The HTML of pictures with their tags and heat maps.
@@ -45,18 +45,19 @@ def tag_page(
         items: pictures.
         names: what stands below each.
         tags: of each.
-        truth: the tags that are right, shown beside.
+        truth: the tags that are right, shown beside; None for a picture of which that is not known.
         title: of the page.
     """
     heat: Sequence[Mapping[str, np.ndarray]]
     try:
         heat = model.heat(items, [[name for name, _ in own] for own in tags])
     except EncoderError as error:
-        _log.info("no heat maps: %s", error)
+        _log.warning("the page has no heat maps: %s", error)
         heat = [{} for _ in items]
     sheets = []
     for number, item in enumerate(items):
-        name = names[number] if truth is None else f"{names[number]} (right: {', '.join(truth[number]) or 'none'})"
+        right = None if truth is None else truth[number]
+        name = names[number] if right is None else f"{names[number]} (right: {', '.join(right) or 'none'})"
         sheets.append(Sheet(name, _as_seen(item, encoder), tags[number], dict(heat[number])))
     return contact_sheet(sheets, title=title)
 

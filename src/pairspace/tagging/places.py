@@ -1,12 +1,13 @@
 """The parts of pictures as an encoder gives them: a vector for each place of a map, a few hundred pictures at a time.
 
 A layer that is one vector a picture has a map where parts and whole lie in one space: the map of EfficientNet, whose
-mean is its last layer, CLIP's projected patch tokens, and the patch tokens of other vision transformers.
+mean is its last layer, CLIP's projected patch tokens, and the patch tokens of other vision transformers. Those of
+SigLIP do not: a head of attention of its own lies between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ import numpy as np
 from pairspace.encoders.image import MAP
 from pairspace.encoders.pictures import numbered
 from pairspace.encoders.vision import PROJECTED
-from pairspace.errors import EncoderError
+from pairspace.errors import DataError, EncoderError
 from pairspace.features import FeatureCache
 from pairspace.progress import progress_bar
 
-__all__ = ["map_layer", "place_vectors"]
+__all__ = ["map_layer", "place_vectors", "wanted_maps"]
 
 _PICTURES = 256  # whose maps are in memory at once
 
@@ -36,15 +37,16 @@ def map_layer(encoder: Any, layers: Sequence[str]) -> str:
     maps = getattr(encoder, "maps", {})
     if tuple(layers) != ("last",):
         raise EncoderError(
-            f"{encoder.name}: the parts of a picture lie beside its last layer, and this space reads "
-            f"{' '.join(layers)}; make it with layers 'last' (--layers last)"
+            f"{encoder.name}: the parts of a picture lie beside its last layer, and here {' '.join(layers)} is read; "
+            "make the space or tagger with layers 'last' (--layers last)"
         )
-    for name in (PROJECTED, MAP):
+    headless = not getattr(encoder, "pools_by_head", False)
+    for name in (PROJECTED, MAP) if headless else (PROJECTED,):
         if name in maps and maps[name][-1] == encoder.dimensions["last"]:
             return name
     raise EncoderError(
         f"{encoder.name} gives no vectors of a picture's parts; efficientnet-lite0, CLIP and other vision transformers "
-        "do, read from a folder or the hub (an .onnx file does if it has such an output)"
+        "do, read from a folder or the hub (SigLIP's parts go through a head of their own, and .onnx files have none)"
     )
 
 
@@ -76,3 +78,29 @@ def place_vectors(
                     found = states.take(np.arange(len(states)))
             yield rows, found.astype(np.float32).reshape(-1, height, width, dimension)
             bar.advance(rows.stop - rows.start)
+
+
+def wanted_maps(
+    maps: Iterable[tuple[slice, np.ndarray]], classes: Sequence[str], names: Sequence[Sequence[str]]
+) -> list[dict[str, np.ndarray]]:
+    """Of maps of all classes those that are asked for.
+
+    Args:
+        maps: rows, and (rows, height, width, classes).
+        classes: names.
+        names: of each picture, some of the classes.
+
+    Returns:
+        A map (height, width) a name, for each picture.
+
+    Raises:
+        DataError: a name that is no class.
+    """
+    place = {name: number for number, name in enumerate(classes)}
+    if unknown := [name for own in names for name in own if name not in place]:
+        raise DataError(f"{unknown[0]!r} is none of the {len(classes):,} classes, such as {classes[0]!r}")
+    found = []
+    for rows, some in maps:
+        for one, wanted in zip(some, names[rows], strict=True):
+            found.append({name: one[..., place[name]].copy() for name in wanted})
+    return found

@@ -19,18 +19,20 @@ import numpy as np
 
 from pairspace.data import atomic_folder
 from pairspace.encoders import Encoder, load_encoder
+from pairspace.encoders.pictures import numbered
 from pairspace.encoders.protocol import resolve_layers
-from pairspace.errors import PairspaceError, ShapeError, SpaceError
+from pairspace.errors import EncoderError, PairspaceError, ShapeError, SpaceError
 from pairspace.features import FeatureCache, compute_features
 from pairspace.features.features import unit_rows
 from pairspace.tagging.cdul import CdulOptions, train_student
-from pairspace.tagging.classifier import TagClassifier
+from pairspace.tagging.classifier import WEIGHTS, TagClassifier
 from pairspace.tagging.joint import JointOptions, fit_classifier
-from pairspace.tagging.places import map_layer, place_vectors
+from pairspace.tagging.places import map_layer, place_vectors, wanted_maps
 
 __all__ = ["Tagger"]
 
 CONFIG, KIND = "config.json", "pairspace tagger"
+MARKER = f"classifier/{WEIGHTS}"  # what no other folder has: one without is never replaced
 
 
 class Tagger:
@@ -68,7 +70,7 @@ class Tagger:
     @property
     def encoder(self) -> Encoder:
         """Of pictures, or where it reads none of texts."""
-        return next(iter(self.encoders.values()))
+        return self.encoders["image" if self.of_pictures else "text"]
 
     @property
     def of_pictures(self) -> bool:
@@ -169,17 +171,18 @@ class Tagger:
             A map (height, width) a name, float32, for each picture.
 
         Raises:
-            PairspaceError: this tagger reads no pictures, or its encoder gives no parts of them.
+            PairspaceError: this tagger reads no pictures, its encoder gives no parts of them, or a name is no class.
         """
         if not self.of_pictures:
             raise PairspaceError("this tagger reads texts: there is nothing to show on pictures")
-        encoder, place = self.encoder, {name: number for number, name in enumerate(self.classes)}
-        layer, found = map_layer(encoder, self.layers["image"]), list[dict[str, np.ndarray]]()
-        for rows, maps in place_vectors(encoder, layer, items, cache=self.cache, progress=False):
-            heat = self.classifier.predict(unit_rows(maps.reshape(-1, maps.shape[-1])))
-            for one, wanted in zip(heat.reshape(*maps.shape[:3], -1), names[rows], strict=True):
-                found.append({name: one[..., place[name]].copy() for name in wanted})
-        return found
+        encoder = self.encoder
+        layer = map_layer(encoder, self.layers["image"])
+        found = place_vectors(encoder, layer, items, cache=self.cache, progress=False)
+        return wanted_maps(((rows, self._heat(maps)) for rows, maps in found), self.classes, names)
+
+    def _heat(self, maps: np.ndarray) -> np.ndarray:
+        found = self.classifier.predict(unit_rows(maps.reshape(-1, maps.shape[-1])))
+        return found.reshape(*maps.shape[:3], -1)
 
     def tags(self, scores: np.ndarray) -> list[list[tuple[str, float]]]:
         """See `TagClassifier.tags`."""
@@ -191,7 +194,7 @@ class Tagger:
         Raises:
             StorageError: the disk is full, or the folder holds something else.
         """
-        with atomic_folder(folder, overwrite=True, marker=CONFIG) as target:
+        with atomic_folder(folder, overwrite=True, marker=MARKER) as target:
             self.classifier.save_pretrained(target / "classifier")
             for kind, encoder in self.encoders.items():
                 encoder.save(target / "encoders" / kind)
@@ -215,11 +218,19 @@ class Tagger:
         folder = Path(folder)
         if not cls.is_at(folder):
             raise SpaceError(f"{folder}: no tagger; `pairspace train-tagger` makes one")
-        layers = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["layers"]
+        layers = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("layers")
+        classifier = TagClassifier.from_pretrained(folder / "classifier")
         more: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
-        encoders = {kind: load_encoder(folder / "encoders" / kind, modality=kind, **more) for kind in layers}
         kept = FeatureCache() if cache is True else cache or None
-        return cls(TagClassifier.from_pretrained(folder / "classifier"), encoders, layers, cache=kept)
+        try:
+            encoders = {
+                kind: load_encoder(folder / "encoders" / kind, modality=kind, **more) for kind in classifier.dimensions
+            }
+            return cls(classifier, encoders, layers, cache=kept)
+        except (KeyError, TypeError, EncoderError, ShapeError) as error:
+            raise SpaceError(
+                f"{folder}: a tagger that is incomplete or was altered ({error}); train it anew"
+            ) from error
 
     @staticmethod
     def is_at(folder: Path | str) -> bool:
@@ -248,7 +259,7 @@ def _vectors(
     cache: FeatureCache | None,
     progress: bool | None,
 ) -> dict[str, np.ndarray]:
-    """Features of the kinds that are given, NaN in a row without an item: None, or a text of blanks."""
+    """Features of the kinds that are given, NaN in a row without an item."""
     found = {}
     for kind, given in items.items():
         if given is None:
@@ -256,18 +267,24 @@ def _vectors(
         if kind not in encoders:
             raise PairspaceError(f"no encoder for {kind}s: this tagger reads {_kinds(encoders)}")
         values = given.to_pylist() if hasattr(given, "to_pylist") else list(given)
-        there = np.flatnonzero([one is not None and not (isinstance(one, str) and not one.strip()) for one in values])
+        there = np.flatnonzero([_is_there(one) for one in values])
         some = [values[row] for row in there]
         encoder, own = encoders[kind], layers[kind]
-        if cache is not None and getattr(encoder, "cached", True):
-            features = cache.features(encoder, some, own, progress=progress)
-        else:
-            features = compute_features(encoder, some, own, progress=progress)
+        with numbered(there):
+            if cache is not None and getattr(encoder, "cached", True):
+                features = cache.features(encoder, some, own, progress=progress)
+            else:
+                features = compute_features(encoder, some, own, progress=progress)
         found[kind] = np.full((len(values), features.dimension), np.nan, np.float32)
         found[kind][there] = features.rows()
     if not found:
         raise PairspaceError(f"nothing given: this tagger reads {_kinds(encoders)}")
     return found
+
+
+def _is_there(item: Any) -> bool:
+    """Not None, nor NaN as data frames have it, nor a text of blanks."""
+    return bool(item.strip()) if isinstance(item, str) else item is not None and not isinstance(item, float)
 
 
 def _kinds(encoders: Mapping[str, Encoder]) -> str:

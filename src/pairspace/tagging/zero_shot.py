@@ -20,20 +20,20 @@ from torch import Tensor, nn
 
 from pairspace.encoders.pictures import pixel_batches
 from pairspace.encoders.vision import PROJECTED, tower_scale
-from pairspace.errors import PairspaceError, SpaceError
+from pairspace.errors import EncoderError, PairspaceError, SpaceError
 from pairspace.progress import progress_bar
 from pairspace.space import Space
 from pairspace.space.pictures import picture_sides
 from pairspace.tagging.checks import check_classes
 from pairspace.tagging.local import LocalOptions, LocalScores, local_scores
 from pairspace.tagging.maps import MapOptions, map_scores
-from pairspace.tagging.places import map_layer, place_vectors
+from pairspace.tagging.places import map_layer, place_vectors, wanted_maps
 from pairspace.tagging.scores import global_scores
 from pairspace.tagging.templates import BACKGROUND, PHOTO, class_vectors
 
 __all__ = ["ZeroShot", "open_space"]
 
-_ROWS = 4096  # scored at once
+_VALUES = 1 << 21  # of vectors scored at once: 4,096 of 512 dimensions, 70 of 30,000 terms
 
 
 def open_space(model: str, *, device: str | None = None, cache: bool = True, trust_remote_code: bool = False) -> Space:
@@ -68,7 +68,8 @@ class ZeroShot:
 
     Raises:
         SpaceError: no such side, or none of texts.
-        PairspaceError: one class alone under a softmax, which gives it 1 whatever the picture.
+        PairspaceError: an unknown kind, a temperature that is not above 0, or one class alone under a softmax, which
+            gives it 1 whatever the picture.
         DataError: a class that is empty or there twice, or a template without `{}`.
     """
 
@@ -85,19 +86,24 @@ class ZeroShot:
         temperature: float | None = None,
     ) -> None:
         self.space, self.classes = space, check_classes(classes)
+        if kind not in ("softmax", "sigmoid"):
+            raise PairspaceError(f"kind must be softmax or sigmoid, got {kind!r}")
         if kind == "softmax" and len(self.classes) == 1:
             raise PairspaceError(
-                f"one class only, {self.classes[0]!r}: a softmax gives it 1 whatever the item; name others, or take "
-                "kind='sigmoid' (--kind sigmoid)"
+                f"one class only, {self.classes[0]!r}: a softmax gives it 1 whatever the item; name others beside it, "
+                "or let each class stand alone: kind='sigmoid', `pairspace tag --kind sigmoid`"
             )
+        if temperature is not None and not temperature > 0:
+            raise PairspaceError(f"temperature must be above 0, got {temperature:g}")
         self.side = side or next(iter(picture_sides(space)), space.document_side)
         texts = [name for name in space.sides if space.part(name).encoder.modality == "text"]
         self.words = words or next((name for name in texts if name != self.side), next(iter(texts), None))
         if self.words is None:
             raise SpaceError("classes are named in words, and this space has no side of texts")
-        scale, bias = (None, 0.0) if space.trained else tower_scale(self.encoder)
+        scale, bias = (None, space.bias or 0.0) if space.trained else tower_scale(self.encoder)
         self.kind, self.bias = kind, bias
-        self.temperature = temperature or (space.temperature.value if scale is None else 1 / scale)
+        own = space.temperature.value if scale is None else 1 / scale
+        self.temperature = own if temperature is None else temperature
         self.vectors = class_vectors(self._encode, self.classes, templates=templates)
         self._background = list(background)
 
@@ -111,8 +117,9 @@ class ZeroShot:
         found = self.space.encode(items, side=self.side, progress=progress)
         out = np.empty((found.shape[0], len(self.classes)), np.float32)
         how: dict[str, Any] = {"kind": self.kind, "temperature": self.temperature, "bias": self.bias}
-        for start in range(0, len(out), _ROWS):
-            rows = slice(start, start + _ROWS)
+        step = max(1, _VALUES // self.vectors.shape[1])
+        for start in range(0, len(out), step):
+            rows = slice(start, start + step)
             out[rows] = global_scores(_dense(found[rows]), self.vectors, **how)
         return out
 
@@ -140,8 +147,8 @@ class ZeroShot:
             progress: see `progress_bar`.
 
         Raises:
-            EncoderError: the encoder gives no parts; says which do.
-            PairspaceError: `mix` is out of range, or the space adds several encoders.
+            EncoderError: the encoder gives no parts (says which do), or the side adds several encoders.
+            PairspaceError: `mix` is out of range.
         """
         if not 0 <= mix <= 1:
             raise PairspaceError(f"mix must lie between 0 and 1, got {mix:g}")
@@ -156,19 +163,19 @@ class ZeroShot:
         Args:
             items: pictures.
             names: of each picture, some of the classes.
+
+        Raises:
+            EncoderError: as `local`.
+            DataError: a name that is no class.
         """
-        place = {name: number for number, name in enumerate(self.classes)}
-        found: list[dict[str, np.ndarray]] = []
-        for rows, _, heat in self._parts(items, False):
-            for one, wanted in zip(heat, names[rows], strict=True):
-                found.append({name: one[..., place[name]].copy() for name in wanted})
-        return found
+        maps = ((rows, heat) for rows, _, heat in self._parts(items, False))
+        return wanted_maps(maps, self.classes, names)
 
     def _parts(self, items: Any, progress: bool | None) -> Any:
         """Rows, scores and heat of some pictures at a time."""
         part = self.space.part(self.side)
         if len(part.branches) > 1:
-            raise PairspaceError(f"side '{self.side}' adds {part.name}: local scores are of one encoder")
+            raise EncoderError(f"side '{self.side}' adds {part.name}, and the parts of a picture are one encoder's")
         if self.reads_patches:
             yield from self._by_attention(items, progress)
             return
