@@ -2,12 +2,16 @@
 
 import csv
 import json
+import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import pairspace as ps
 from pairspace.errors import DataError, PairspaceError
+from pairspace.tagging import Tagger, ZeroShot
 
 COLOURS, SHAPES = ("red", "green", "blue", "black"), ("circle", "square", "cross")
 
@@ -269,3 +273,139 @@ def test_one_class_needs_a_score_of_its_own(run, folder, tmp_path):
     assert len({round(one["tags"]["red"], 6) for one in found["tags"]}) > 1
     with pytest.raises(DataError, match=r"one class only \('red'\)"):
         run("tag", folder / "space", *table(folder), *one, "--kind", "sigmoid", "--truth", "labels")
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """No work is done: what is wrong is said before."""
+
+    def work(*args, **more):
+        raise AssertionError("this was to be refused before any work")
+
+    monkeypatch.setattr(ZeroShot, "scores", work)
+    monkeypatch.setattr(Tagger, "fit", work)
+
+
+@pytest.fixture(scope="module")
+def parquet(folder):
+    """Bytes of the first pictures, and the labels of the first two: the third has none, of the others none is known."""
+    rows = [(folder / "drawings" / f"{n}.png").read_bytes() for n in range(8)]
+    labels = [["red", "circle"], ["green", "circle"], [], *[None] * 5]
+    path = folder / "bytes.parquet"
+    pq.write_table(pa.table({"image": rows, "labels": labels, "id": [f"ü,{n}" for n in range(8)]}), path)
+    return path
+
+
+def test_bytes_and_archives_are_tagged_under_their_own_names(run, folder, parquet, tmp_path):
+    labels = ("--labels", folder / "colours.txt", "--template", "a {}")
+    found = json.loads(run("tag", folder / "space", folder / "drawings", *labels, "--json"))["tags"]
+    out = tmp_path / "tags.csv"
+    run("tag", folder / "space", parquet, *labels, "--id", "id", "-o", out)
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    assert [row["id"] for row in rows[::3]] == [f"ü,{n}" for n in range(8)]
+    assert [row["tag"] for row in rows] == [tag for one in found[:8] for tag in one["tags"]]
+    with tarfile.open(tmp_path / "some.tar", "w") as archive:
+        for n in (5, 3):
+            archive.add(folder / "drawings" / f"{n}.png", f"{n}.png")
+    packed = json.loads(run("tag", folder / "space", tmp_path / "some.tar", *labels, "--json"))["tags"]
+    assert [one["id"] for one in packed] == ["5", "3"]
+    assert [list(one["tags"]) for one in packed] == [list(found[n]["tags"]) for n in (5, 3)]
+
+
+def test_labels_that_are_not_known_are_not_those_of_a_picture_without_any(run, folder, parquet, tmp_path, network):
+    page = tmp_path / "page.html"
+    how = ("--labels", folder / "labels.txt", "--template", "a {}", "--truth", "labels", "--page", page)
+    found = json.loads(run("tag", folder / "space", parquet, *how, "--json"))
+    html = page.read_text()
+    assert found["report"]["pictures"] == 3 and html.count("(right: ") == 3 and html.count("(right: none)") == 1
+    own = ("--labels", "labels", "--encoder", network, "--least", "1", "--epochs", "1", "-o", tmp_path / "tagger")
+    assert json.loads(run("train-tagger", parquet, *own, "--json"))["rows"] == 3
+
+
+def test_a_space_of_texts_tags_texts(run, folder, untrained, tmp_path):
+    (tmp_path / "texts.csv").write_text("text,labels\nred,red\nblue,blue\n")
+    how = ("--labels", folder / "colours.txt", "--template", "plain", "--top", "1", "--json")
+    found = json.loads(run("tag", untrained, tmp_path / "texts.csv", *how))
+    assert [list(one["tags"]) for one in found["tags"]] == [["red"], ["blue"]]
+
+
+def test_a_picture_that_stands_twice_has_one_side_car(run, folder, tmp_path):
+    (tmp_path / "a.png").write_bytes((folder / "drawings" / "0.png").read_bytes())
+    (tmp_path / "rows.csv").write_text("image\na.png\na.png\n")
+    how = ("--root", tmp_path, "--labels", folder / "colours.txt", "--xmp", "--top", "1")
+    assert "1 .xmp files" in run("tag", folder / "space", tmp_path / "rows.csv", *how)
+
+
+def test_what_cannot_be_written_or_read_is_said_before_any_scoring(run, folder, parquet, idle, tmp_path):
+    classes, space = ("--labels", folder / "colours.txt"), folder / "space"
+    (tmp_path / "some").mkdir()
+    for n in range(2):
+        (tmp_path / "some" / f"{n}.png").write_bytes((folder / "drawings" / f"{n}.png").read_bytes())
+    (tmp_path / "some" / "1.png.xmp").write_text("mine")
+    for items, wrong, says in (
+        (parquet, ("--xmp",), "--xmp writes beside picture files, and these are no files"),
+        (tmp_path / "some", ("--xmp",), r"1\.png\.xmp is there already .* \(1 such in all\): move it, or --overwrite"),
+        (parquet, ("--truth", "label"), "--truth label: neither a column"),
+        (parquet, ("--examples", "label"), "--examples label: neither a column"),
+        (parquet, ("--page-pictures", "0"), "--page-pictures 0: at least 1"),
+        (parquet, ("--text-column", "labels"), "this reads pictures alone"),
+        (parquet, ("--temperature", "0"), "temperature must be above 0, got 0"),
+    ):
+        with pytest.raises(PairspaceError, match=says):
+            run("tag", space, items, *classes, *wrong)
+    assert not (tmp_path / "some" / "0.png.xmp").exists()
+    with pytest.raises(PairspaceError, match=r"a\.xls: tags are written as \.csv or \.jsonl"):
+        run("classify", space, parquet, *classes, "-o", tmp_path / "a.xls")
+    with pytest.raises(PairspaceError, match="no item has a class of the list, such as 'red'"):
+        run("classify", space, parquet, *classes, "--truth", "id")
+
+
+def test_what_a_tagger_cannot_learn_from_is_said_before_any_work(run, folder, network, idle, tmp_path):
+    space, out = folder / "space", tmp_path / "tagger"
+    labels, teacher = ("--labels", "labels"), ("--teacher", space, "--classes", folder / "colours.txt")
+    for wrong, says in (
+        (("--labels", "label", "--encoder", network), "--labels label: neither a column"),
+        ((*labels, "--template", "plain"), "--template and --method are of a --teacher"),
+        ((*teacher, "--text-column", "text"), "a teacher scores pictures alone"),
+        ((*teacher, "--method", "best"), "--method best: choose one of global, local"),
+        ((*labels, "--no-pictures", "--frame", "pad"), "--no-pictures leaves none"),
+        ((*labels, "--fusion", "max", "--text-column", "text"), "fusion must be one of concat"),
+        ((*labels, "--loss", "l2"), "loss must be one of"),
+        ((*labels, "--depth", "3"), "layers must be 1 or 2, got 3"),
+        ((*labels, "-o", space), "is there and no tagger"),
+    ):
+        with pytest.raises(PairspaceError, match=says):
+            run("train-tagger", *table(folder), "-o", out, *wrong)
+    assert (space / "projectors.safetensors").is_file()
+
+
+def test_a_tagger_is_replaced_only_if_asked(run, folder, tmp_path):
+    (tmp_path / "few.csv").write_text("id,tag\n" + "".join(f"{n}.png,{SHAPES[n // 4 % 3]}\n" for n in range(36)))
+    own = ("--no-pictures", "--text-column", "text", "--id", "id", "--epochs", "2", "-o", tmp_path / "tagger")
+    said = run("train-tagger", folder / "drawn.csv", *own, "--labels", tmp_path / "few.csv")
+    assert "3 classes learnt from 36 rows" in said
+    with pytest.raises(PairspaceError, match="exists: choose another --output, or --overwrite it"):
+        run("train-tagger", folder / "drawn.csv", *own, "--labels", "labels")
+    run("train-tagger", folder / "drawn.csv", *own, "--labels", "labels", "--overwrite")
+    texts = (tmp_path / "tagger", folder / "drawn.csv", "--text-column", "text")
+    for idle in ("--temperature", "--template"):
+        with pytest.raises(PairspaceError, match=f"leave out {idle}"):
+            run("tag", *texts, idle, "1")
+    with pytest.raises(DataError, match="no column 'words'; its columns are: id, image, text"):
+        run("tag", tmp_path / "tagger", folder / "drawn.csv", "--text-column", "words")
+
+
+def test_a_text_column_that_is_missing_is_named(run, folder, network, tmp_path):
+    own = ("--encoder", f"image={network}", "--labels", "labels", "--epochs", "1", "-o", tmp_path / "tagger")
+    run("train-tagger", *table(folder), *own, "--text-column", "text")
+    with pytest.raises(DataError, match="no column 'words'; its columns are: id, image, text"):
+        run("tag", tmp_path / "tagger", *table(folder), "--text-column", "words")
+
+
+def test_accuracy_is_of_the_class_that_is_named_also_among_equal_scores(run, folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(ZeroShot, "scores", lambda self, items: np.full((len(items), 4), 0.25, np.float32))
+    (tmp_path / "texts.csv").write_text("caption,right\r\nx,red \r\ny, blue\r\nz,\r\n")
+    how = ("--side", "caption", "--labels", folder / "colours.txt", "--truth", "right", "--json")
+    found = json.loads(run("classify", folder / "space", tmp_path / "texts.csv", *how))
+    assert [list(one["classes"]) for one in found["found"]] == [["red"]] * 3
+    assert (found["accuracy"], found["judged"], found["top5"]) == (0.5, 2, 1)

@@ -64,7 +64,7 @@ def read_items(
         skip_bad: leave out rows without an item or id and those that cannot be read, instead of stopping.
         pictures: the items are pictures: with `skip_bad` each is decoded to see whether it can be.
         root: folder that paths of pictures start from.
-        beside: a column, one of the payload, that makes up for an item: a row needs one of the two.
+        beside: a column of texts that makes up for an item: a row needs one of the two.
 
     Raises:
         DataError: a column is missing, a row is bad, no row is left, or an id comes twice (both lines are named).
@@ -86,7 +86,7 @@ def read_items(
     column = column or next(iter(usual), None)
     if column is None:
         raise DataError(f"{path}: name the items' --column; there are {', '.join(names)}")
-    for name in (column, id, *(payload or ())):
+    for name in (column, id, beside, *(payload or ())):
         if name is not None and name not in names:
             raise missing_column(path, name, names)
     checks = [(pc.is_null(table[column]), f"the item (column {column!r}) is missing")]

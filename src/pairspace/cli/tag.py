@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairspace.cli.classes import Template, known_labels, print_tags, templates_of
 from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
 from pairspace.cli.items import Items, read_items, stoppable
-from pairspace.errors import PairspaceError
+from pairspace.cli.tagging import Template, known_labels, print_tags, templates_of
+from pairspace.errors import DataError, PairspaceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,13 @@ def tag(
         str | None,
         typer.Option(help="Labels of some of the pictures (a column, or a file: id, tags), to learn thresholds from."),
     ] = None,
-    top: Annotated[int | None, typer.Option(help="Most tags a picture; 3 where nothing else limits them.")] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            help="Tags a picture, however low their scores; with --threshold, at most so many. 3 where nothing limits "
+            "them."
+        ),
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Least score of a tag.")] = None,
     truth: Annotated[
         str | None, typer.Option(help="The right labels (a column, or a file: id, tags), to measure the scores by.")
@@ -66,23 +73,33 @@ def tag(
     """Tag pictures, several tags each."""
     from pairspace.tagging import Tagger
 
-    _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top, output=output, page=page)
+    _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top)
+    target = _Target(output, page, page_pictures, xmp, overwrite)
+    target.check()
     more: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
     if Tagger.is_at(model):
-        tagger = _tagger(model, labels, method, more)
+        idle = {"--labels": labels, "--template": template, "--background": background, "--temperature": temperature}
+        tagger: Any = _tagger(model, idle | {"--method local": method == "local" or None}, more)
     else:
         how = {"kind": kind, "temperature": temperature, "template": template, "background": background}
         tagger = _zero_shot(model, labels, how, more)
-    beside = text_column if isinstance(tagger, Tagger) and len(tagger.encoders) == 2 else None
-    columns: dict[str, Any] = {"column": column if tagger.of_pictures else column or text_column, "id": id}
-    columns |= {"root": root, "skip_bad": skip_bad, "beside": beside}
-    read = _read(pictures, tagger.of_pictures, [beside, examples, truth], columns)
+    own: dict[str, Any] = {"id": id, "root": root, "skip_bad": skip_bad}
+    read = _read(pictures, _kinds(tagger), column, text_column, [examples, truth], own)
+    target.check_items(read, tagger.of_pictures)
+    known, right = (
+        None if what is None else known_labels(what, option, read, tagger.classes)
+        for option, what in (("--examples", examples), ("--truth", truth))
+    )
     with stoppable():
-        scores = _scores(tagger, read, method, mix, beside)
-    scores, limits = _made_comparable(scores, tagger, read, calibrate, examples)
+        scores = _scores(tagger, read, method, mix, text_column)
+    scores, limits = _made_comparable(scores, tagger, calibrate, known)
     tags = _chosen(scores, tagger.classes, limits if threshold is None and top is None else threshold, top)
-    report, right = (None, None) if truth is None else _measured(scores, truth, read, tagger.classes)
-    written = _write(tagger, read, tags, right, output, page, page_pictures, xmp, overwrite)
+    report = None
+    if right is not None:
+        from pairspace.evaluation import evaluate_multilabel
+
+        report = evaluate_multilabel({"tags": scores[right[0]]}, right[1], tagger.classes)
+    written = target.write(tagger, read, tags, right)
     if as_json:
         result: dict[str, Any] = {"pictures": len(read.ids), "skipped": read.skipped, "written": written}
         if output is None:
@@ -99,8 +116,6 @@ def tag(
 
 
 def _check(**given: Any) -> None:
-    from pairspace.data.files import check_place
-
     choices = {"method": ("global", "local"), "kind": ("softmax", "sigmoid"), "calibrate": (None, "zscore", "rank")}
     for name, known in choices.items():
         if given[name] not in known:
@@ -109,19 +124,13 @@ def _check(**given: Any) -> None:
         raise PairspaceError("--calibrate is for pictures without labels, --examples for some with: give one of them")
     if given["top"] is not None and given["top"] < 1:
         raise PairspaceError(f"--top {given['top']}: at least 1")
-    if given["output"] is not None and given["output"].suffix.lower() not in (".csv", ".jsonl"):
-        raise PairspaceError(f"--output {given['output']}: tags are written as .csv or .jsonl")
-    for place in (given["output"], given["page"]):
-        if place is not None:
-            check_place(place)
 
 
-def _tagger(model: str, labels: Path | None, method: str, more: dict[str, Any]) -> Any:
+def _tagger(model: str, idle: dict[str, Any], more: dict[str, Any]) -> Any:
     from pairspace.tagging import Tagger
 
-    if labels is not None or method == "local":
-        idle = "--method local" if labels is None else "--labels"
-        raise PairspaceError(f"{model} is a tagger and knows its classes and its way: leave out {idle}")
+    if given := [option for option, value in idle.items() if value is not None]:
+        raise PairspaceError(f"{model} is a tagger and knows its classes and its way: leave out {' '.join(given)}")
     return Tagger.from_pretrained(model, **more)
 
 
@@ -136,55 +145,63 @@ def _zero_shot(model: str, labels: Path | None, how: dict[str, Any], more: dict[
     return ZeroShot(open_space(model, **more), classes, **own)
 
 
-def _read(path: Path, shown: bool, wanted: list[str | None], how: dict[str, Any]) -> Items:
-    """The items, and those of the wanted columns that the file has."""
+def _kinds(tagger: Any) -> tuple[str, ...]:
+    """Of items that are read: "image", "text", or both in this order."""
+    from pairspace.tagging import Tagger
+
+    if isinstance(tagger, Tagger):
+        return tuple(tagger.classifier.dimensions)
+    return ("image",) if tagger.of_pictures else ("text",)
+
+
+def _read(
+    path: Path,
+    kinds: tuple[str, ...],
+    column: str | None,
+    text: str | None,
+    wanted: list[str | None],
+    how: dict[str, Any],
+) -> Items:
+    """The items, and of the columns wanted with them those that the file has."""
     from pairspace.data.tables import column_names
 
+    if text is not None and "text" not in kinds:
+        raise PairspaceError("--text-column is for a tagger of pictures and texts, and this reads pictures alone")
+    shown, beside = "image" in kinds, text if len(kinds) == 2 else None
     there = column_names(path)
-    payload = sorted({name for name in wanted if name in there})
-    return read_items(path, "image" if shown else "text", **how, payload=payload, pictures=shown)
+    payload = sorted({name for name in (*wanted, beside) if name in there})
+    main = column if shown else column or text
+    return read_items(path, kinds[0], column=main, payload=payload, pictures=shown, beside=beside, **how)
 
 
-def _scores(tagger: Any, read: Items, method: str, mix: float, beside: str | None) -> np.ndarray:
+def _scores(tagger: Any, read: Items, method: str, mix: float, text: str | None) -> np.ndarray:
+    from pairspace.tagging import Tagger
+
     found: np.ndarray
-    if method == "local":
-        found = tagger.local(read.items, mix=mix)
-    elif not tagger.of_pictures:
-        found = tagger.scores(None, read.items)
-    elif beside is not None:
-        found = tagger.scores(read.items, None if read.payload is None else read.payload[beside])
+    if isinstance(tagger, Tagger):
+        beside = None if text is None or read.payload is None else read.payload[text]
+        found = tagger.scores(read.items, beside) if tagger.of_pictures else tagger.scores(None, read.items)
     else:
-        found = tagger.scores(read.items)
+        found = tagger.local(read.items, mix=mix) if method == "local" else tagger.scores(read.items)
     return found
 
 
 def _made_comparable(
-    scores: np.ndarray, tagger: Any, read: Items, calibrate: str | None, examples: str | None
+    scores: np.ndarray, tagger: Any, calibrate: str | None, known: tuple[np.ndarray, np.ndarray] | None
 ) -> tuple[np.ndarray, Any]:
     """Scores that are comparable between classes, and the least ones of a tag; None where that is not known."""
     import numpy as np
 
     from pairspace.tagging import Platt, Ranks, Tagger, ZScores, best_thresholds
 
-    if examples is not None:
-        rows, labels = known_labels(examples, "--examples", read.ids, read.payload, tagger.classes)
+    if known is not None:
+        rows, labels = known
         found = Platt.fit(scores[rows], labels)(scores)
         limits = best_thresholds(found[rows], labels)
         return found, np.where(np.isfinite(limits), limits, 0.5)
     if calibrate is not None:
         return (ZScores if calibrate == "zscore" else Ranks).fit(scores)(scores), None
     return scores, tagger.classifier.thresholds.cpu().numpy() if isinstance(tagger, Tagger) else None
-
-
-def _measured(
-    scores: np.ndarray, truth: str, read: Items, classes: tuple[str, ...]
-) -> tuple[Any, dict[int, list[str]]]:
-    """A report, and the right classes of each item that has any said of it."""
-    from pairspace.evaluation import evaluate_multilabel
-
-    rows, labels = known_labels(truth, "--truth", read.ids, read.payload, classes)
-    right = {int(row): [classes[place] for place in own.nonzero()[0]] for row, own in zip(rows, labels, strict=True)}
-    return evaluate_multilabel({"tags": scores[rows]}, labels, classes), right
 
 
 def _chosen(
@@ -202,38 +219,87 @@ def _chosen(
     ]
 
 
-def _write(
-    tagger: Any,
-    read: Items,
-    tags: list[list[tuple[str, float]]],
-    right: dict[int, list[str]] | None,
-    output: Path | None,
-    page: Path | None,
-    most: int,
-    xmp: bool,
-    overwrite: bool,
-) -> list[str]:
-    """Write what is asked for; says what was written."""
-    from pairspace.data.files import atomic_file
-    from pairspace.tagging import tag_page, write_tags, write_xmp
+@dataclass(frozen=True)
+class _Target:
+    """What is to be written, and where; see the options of `tag`."""
 
-    rows = [row for row, here in enumerate(read.items.is_valid().to_pylist()) if here]
-    files = {row: read.items[row].as_py() for row in rows} if xmp else {}
-    if not all(isinstance(item, str) and Path(item).is_file() for item in files.values()):
-        raise PairspaceError("--xmp writes beside picture files, and these are no files: use --output")
-    if output is not None:
-        write_tags(output, read.ids, tags)
-    if page is not None:
-        if not tagger.of_pictures:
+    table: Path | None
+    page: Path | None
+    page_pictures: int
+    xmp: bool
+    overwrite: bool
+
+    def check(self) -> None:
+        """See that it can be written, before anything is read."""
+        from pairspace.data.files import check_place
+        from pairspace.tagging.writing import check_form
+
+        if self.page_pictures < 1:
+            raise PairspaceError(f"--page-pictures {self.page_pictures}: at least 1")
+        if self.table is not None:
+            check_form(self.table)
+        for place in (self.table, self.page):
+            if place is not None:
+                check_place(place)
+
+    def check_items(self, read: Items, of_pictures: bool) -> None:
+        """See that it can be written for these items, before any is scored."""
+        if self.page is not None and not of_pictures:
             raise PairspaceError("--page shows pictures, and these are texts")
-        some = rows[:most]
-        own: dict[str, Any] = {"title": f"{len(some):,} of {len(rows):,} pictures"}
-        own["truth"] = None if right is None else [right.get(row, []) for row in some]
-        pictures, names = read.items.take(some).to_pylist(), [read.ids[row] for row in some]
-        text = tag_page(tagger, tagger.encoder, pictures, names, [tags[row] for row in some], **own)
+        if not self.xmp:
+            return
+        pictures = [read.items[row].as_py() for row in _there(read)] if of_pictures else [None]
+        if not all(isinstance(item, str) and Path(item).is_file() for item in pictures):
+            raise PairspaceError("--xmp writes beside picture files, and these are no files: use --output")
+        there = [path for path in (Path(f"{item}.xmp") for item in pictures) if path.exists()]
+        if there and not self.overwrite:
+            raise DataError(
+                f"{there[0]} is there already and may hold what other programs wrote ({len(there):,} such in all): "
+                "move it, or --overwrite it"
+            )
+
+    def write(self, tagger: Any, read: Items, tags: list[list[tuple[str, float]]], right: Any) -> list[str]:
+        """Write what is asked for; says what was written.
+
+        Args:
+            tagger: that gave the tags.
+            read: the items.
+            tags: of each.
+            right: rows and labels that are known to be right, or None.
+        """
+        from pairspace.tagging import write_tags, write_xmp
+
+        if self.table is not None:
+            write_tags(self.table, read.ids, tags)
+        if self.page is not None:
+            self._write_page(self.page, tagger, read, tags, right)
+        written = [str(place) for place in (self.table, self.page) if place is not None]
+        if self.xmp:
+            own = {read.items[row].as_py(): [name for name, _ in tags[row]] for row in _there(read)}
+            for path, names in own.items():
+                write_xmp(path, names, overwrite=True)  # `check_items` has seen to those that were there
+            written.append(f"{len(own):,} .xmp files")
+        return written
+
+    def _write_page(
+        self, page: Path, tagger: Any, read: Items, tags: list[list[tuple[str, float]]], right: Any
+    ) -> None:
+        from pairspace.data.files import atomic_file
+        from pairspace.tagging import tag_page
+
+        there = _there(read)
+        rows = there[: self.page_pictures]
+        own: dict[str, Any] = {"title": f"{len(rows):,} of {len(there):,} pictures"}
+        if right is not None:
+            classes = tagger.classes
+            known = {int(row): [classes[place] for place in one.nonzero()[0]] for row, one in zip(*right, strict=True)}
+            own["truth"] = [known.get(row) for row in rows]
+        pictures, names = read.items.take(rows).to_pylist(), [read.ids[row] for row in rows]
+        text = tag_page(tagger, tagger.encoder, pictures, names, [tags[row] for row in rows], **own)
         with atomic_file(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    for row, path in files.items():
-        write_xmp(path, [name for name, _ in tags[row]], overwrite=overwrite)
-    places = [str(place) for place in (output, page) if place is not None]
-    return [*places, f"{len(files):,} .xmp files"] if xmp else places
+
+
+def _there(read: Items) -> list[int]:
+    """The rows that have a picture."""
+    return [row for row, here in enumerate(read.items.is_valid().to_pylist()) if here]

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pairspace.cli.classes import Template, known_labels, templates_of
 from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
 from pairspace.cli.items import Items, read_items, stoppable
+from pairspace.cli.tagging import Template, known_labels, listed_labels, templates_of
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pairspace.tagging import Tagger
 
 __all__ = ["train_tagger"]
@@ -51,6 +53,7 @@ def train_tagger(
     template: Template = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     id: Annotated[str | None, typer.Option(help="The ids' column, for labels in a file of their own.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a tagger at the output.")] = False,
     root: Root = None,
     device: Device = None,
     trust_remote_code: TrustCode = False,
@@ -59,59 +62,87 @@ def train_tagger(
     as_json: Json = False,
 ) -> None:
     """Train a small classifier on cached features; `pairspace tag` uses it."""
-    from pairspace.data.files import check_place
-    from pairspace.features import FeatureCache
+    import numpy as np
 
-    if (labels is None) == (teacher is None):
-        raise PairspaceError("give --labels to learn from, or a --teacher to learn from without labels")
-    if teacher is not None and (classes is None or no_pictures):
-        raise PairspaceError("a teacher needs pictures, and class names: --classes FILE, one a line")
-    check_place(output)
+    from pairspace.encoders.pictures import numbered
+    from pairspace.features import FeatureCache
+    from pairspace.tagging import CdulOptions, JointOptions, Tagger, read_classes
+
+    own: dict[str, Any] = {"no_pictures": no_pictures, "text_column": text_column, "frame": frame}
+    _check(labels, teacher, **own, classes=classes, method=method, template=template)
+    _check_output(output, overwrite)
     kinds = [kind for kind, there in (("image", not no_pictures), ("text", text_column or no_pictures)) if there]
+    steps: dict[str, Any] = {"seed": seed, "layers": depth} | ({} if epochs is None else {"epochs": epochs})
+    options: Any = CdulOptions(**steps) if labels is None else JointOptions(fusion=fusion, loss=loss, **steps)
+    chosen, names = _by_kind(kinds, layers, "--layers"), None if classes is None else tuple(read_classes(classes))
     more: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
     encoders = _encoders(kinds, encoder, {**more, "frame": frame})
-    own: dict[str, Any] = {"id": id, "skip_bad": skip_bad, "root": root}
-    read = _read(items, column, text_column, labels, no_pictures, own)
+    read = _read(items, kinds, column, text_column, labels, {"id": id, "skip_bad": skip_bad, "root": root})
     began = time.perf_counter()
-    how: dict[str, Any] = {"cache": None if no_cache else FeatureCache()}
-    steps: dict[str, Any] = {"seed": seed, "layers": depth} | ({} if epochs is None else {"epochs": epochs})
-    with stoppable():
-        if teacher is None:
-            from pairspace.tagging import JointOptions
-
-            how["layers"] = _layers(kinds, layers)
-            options = JointOptions(fusion=fusion, loss=loss, **steps)
-            beside = read.payload[text_column] if text_column and not no_pictures and read.payload is not None else None
-            tagger = _from_labels(read, str(labels), classes, least, no_pictures, beside, encoders, options, how)
-        else:
-            from pairspace.tagging import CdulOptions
-
-            how |= {"layers": _layers(kinds, layers).get("image", "last"), "encoder": encoders["image"]}
-            own = {"cache": not no_cache, **more}
-            tagger = _from_teacher(
-                read, teacher, classes, method, template, own, how | {"options": CdulOptions(**steps)}
-            )
-        tagger.save_pretrained(output)
-    size = sum(path.stat().st_size for path in (output / "classifier").iterdir())
-    result: dict[str, Any] = {"rows": len(read.ids), "skipped": read.skipped, "classes": len(tagger.classes)}
-    never = [
-        name for name, limit in zip(tagger.classes, tagger.classifier.thresholds.tolist(), strict=True) if limit > 1
-    ]
-    result |= {
-        "never_given": never,
-        "classifier_bytes": size,
-        "seconds": round(time.perf_counter() - began, 1),
-        "output": str(output),
-    }
+    how: dict[str, Any] = {"options": options, "cache": None if no_cache else FeatureCache()}
+    if labels is not None:
+        rows, matrix, names = _labelled(read, labels, names, least)
+        given = {name: one.take(rows) for name, one in _columns(read, kinds, text_column).items()}
+        with stoppable(), numbered(rows):
+            tagger = Tagger.fit(matrix, names, **given, encoders=encoders, layers=chosen, **how)
+    else:
+        rows = np.arange(len(read.ids))
+        own = {"method": method, "templates": templates_of(template, "photo"), "cache": not no_cache, **more}
+        with stoppable():
+            scores = _taught(read, str(teacher), names or [], **own)
+            how |= {"encoder": encoders["image"], "layers": chosen.get("image", "last")}
+            tagger = Tagger.distil(scores, names or [], images=read.items, **how)
+    tagger.save_pretrained(output)
+    result = _result(tagger, output, rows=len(rows), skipped=read.skipped, seconds=time.perf_counter() - began)
     if as_json:
         print_json(result)
-    else:
-        print(
-            f"{len(tagger.classes):,} classes learnt from {len(read.ids):,} rows in {result['seconds']} s; {output} "
-            f"holds a classifier of {size / 1e6:.1f} MB and its encoders"
-        )
-        if never:
-            print(f"note: without an example, so never given: {', '.join(never)}")
+        return
+    print(
+        f"{len(tagger.classes):,} classes learnt from {len(rows):,} rows in {result['seconds']} s; {output} holds a "
+        f"classifier of {result['classifier_bytes'] / 1e6:.1f} MB and its encoders"
+    )
+    if result["never_given"]:
+        print(f"note: without an example, so never given: {', '.join(result['never_given'])}")
+
+
+def _check(labels: str | None, teacher: str | None, **given: Any) -> None:
+    """See that the options fit each other."""
+    if (labels is None) == (teacher is None):
+        raise PairspaceError("give --labels to learn from, or a --teacher to learn from without labels")
+    if given["method"] not in ("global", "local"):
+        raise PairspaceError(f"--method {given['method']}: choose one of global, local")
+    if given["no_pictures"] and given["frame"]:
+        raise PairspaceError("--frame is of pictures, and --no-pictures leaves none")
+    if labels is not None and (given["template"] or given["method"] == "local"):
+        raise PairspaceError("--template and --method are of a --teacher, and with --labels there is none")
+    if teacher is not None and (given["classes"] is None or given["no_pictures"]):
+        raise PairspaceError("a teacher needs pictures, and class names: --classes FILE, one a line")
+    if teacher is not None and given["text_column"]:
+        raise PairspaceError("a teacher scores pictures alone: leave out --text-column, or give --labels")
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    from pairspace.tagging import Tagger
+
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not Tagger.is_at(output):
+        raise PairspaceError(f"{output} is there and no tagger: choose another --output")
+    if not overwrite:
+        raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it")
+
+
+def _result(tagger: Tagger, output: Path, *, rows: int, skipped: int, seconds: float) -> dict[str, Any]:
+    limits = tagger.classifier.thresholds.tolist()
+    return {
+        "rows": rows,
+        "skipped": skipped,
+        "classes": len(tagger.classes),
+        "never_given": [name for name, limit in zip(tagger.classes, limits, strict=True) if limit > 1],
+        "classifier_bytes": sum(path.stat().st_size for path in (output / "classifier").iterdir()),
+        "seconds": round(seconds, 1),
+        "output": str(output),
+    }
 
 
 def _encoders(kinds: Sequence[str], values: Sequence[str] | None, more: dict[str, Any]) -> dict[str, Any]:
@@ -124,10 +155,6 @@ def _encoders(kinds: Sequence[str], values: Sequence[str] | None, more: dict[str
         if one.modality != kind:
             raise PairspaceError(f"--encoder {kind}={one.name}: that reads {one.modality}s")
     return found
-
-
-def _layers(kinds: Sequence[str], values: Sequence[str] | None) -> dict[str, str]:
-    return _by_kind(kinds, values, "--layers")
 
 
 def _by_kind(kinds: Sequence[str], values: Sequence[str] | None, option: str) -> dict[str, str]:
@@ -144,65 +171,41 @@ def _by_kind(kinds: Sequence[str], values: Sequence[str] | None, option: str) ->
 
 
 def _read(
-    path: Path, column: str | None, text: str | None, labels: str | None, no_pictures: bool, how: dict[str, Any]
+    path: Path, kinds: Sequence[str], column: str | None, text: str | None, labels: str | None, how: dict[str, Any]
 ) -> Items:
+    """The items, and beside them texts and labels where the file has those."""
     from pairspace.data.tables import column_names
 
-    there = column_names(path)
-    if text is not None and text not in there:
-        from pairspace.data.source import missing_column
-
-        raise missing_column(path, text, there)
-    wanted = {None if no_pictures else text, labels}
-    main, kind = (text, "text") if no_pictures else (column, "image")
-    payload = sorted(name for name in wanted if name in there)
-    beside = None if no_pictures else text
-    return read_items(path, kind, column=main, payload=payload, pictures=not no_pictures, beside=beside, **how)
+    pictures, beside = "image" in kinds, text if len(kinds) == 2 else None
+    payload = [name for name in column_names(path) if name in {beside, labels}]
+    main = column if pictures else text
+    return read_items(path, kinds[0], column=main, payload=payload, pictures=pictures, beside=beside, **how)
 
 
-def _from_labels(
-    read: Items,
-    labels: str,
-    classes: Path | None,
-    least: int,
-    no_pictures: bool,
-    beside: Any,
-    encoders: dict[str, Any],
-    options: Any,
-    how: dict[str, Any],
-) -> Tagger:
-    from pairspace.tagging import Tagger, frequent_classes, lists_of, read_classes, read_labels
-
-    if classes is not None:
-        names = read_classes(classes)
-    elif read.payload is not None and labels in read.payload.column_names:
-        names = frequent_classes(lists_of(read.payload[labels], f"column {labels!r}"), least)
-    else:
-        own = read_labels(labels) if Path(labels).is_file() else {}
-        names = frequent_classes([own[key] for key in read.ids if key in own], least)
-    rows, matrix = known_labels(labels, "--labels", read.ids, read.payload, names)
-    items = read.items.take(rows)
-    texts = items if no_pictures else None if beside is None else beside.take(rows)
-    return Tagger.fit(
-        matrix, names, images=None if no_pictures else items, texts=texts, encoders=encoders, options=options, **how
-    )
+def _columns(read: Items, kinds: Sequence[str], text: str | None) -> dict[str, Any]:
+    """What `Tagger.fit` takes."""
+    if "image" not in kinds:
+        return {"texts": read.items}
+    beside = {} if text is None or read.payload is None else {"texts": read.payload[text]}
+    return {"images": read.items, **beside}
 
 
-def _from_teacher(
-    read: Items,
-    teacher: str,
-    classes: Path | None,
-    method: str,
-    template: Sequence[str] | None,
-    own: dict[str, Any],
-    how: dict[str, Any],
-) -> Tagger:
-    from pairspace.tagging import Tagger, ZeroShot, open_space, read_classes
+def _labelled(
+    read: Items, labels: str, names: tuple[str, ...] | None, least: int
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Numbers of the labelled items, their labels, and the classes: those named, else the frequent ones."""
+    from pairspace.tagging import frequent_classes
 
-    if method not in ("global", "local"):
-        raise PairspaceError(f"--method {method}: choose one of global, local")
-    assert classes is not None
-    names = read_classes(classes)
-    source = ZeroShot(open_space(teacher, **own), names, templates=templates_of(template, "photo"))
-    scores = source.local(read.items) if method == "local" else source.scores(read.items)
-    return Tagger.distil(scores, names, images=read.items, **how)
+    if names is None:
+        names = tuple(frequent_classes(listed_labels(labels, "--labels", read)[1], least))
+    return *known_labels(labels, "--labels", read, names), names
+
+
+def _taught(
+    read: Items, teacher: str, names: Sequence[str], *, method: str, templates: Sequence[str], **own: Any
+) -> np.ndarray:
+    """A teacher's scores of pictures."""
+    from pairspace.tagging import ZeroShot, open_space
+
+    source = ZeroShot(open_space(teacher, **own), names, templates=templates)
+    return source.local(read.items) if method == "local" else source.scores(read.items)

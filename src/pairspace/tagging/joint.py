@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from pairspace.errors import PairspaceError, ShapeError, TrainingError
-from pairspace.tagging.classifier import TagClassifier
+from pairspace.tagging.classifier import FUSIONS, TagClassifier
 from pairspace.tagging.losses import LOSSES
 from pairspace.tagging.steps import Steps
 from pairspace.tagging.thresholds import best_thresholds
@@ -49,8 +49,9 @@ class JointOptions(Steps):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.loss not in LOSSES:
-            raise PairspaceError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+        for name, known in (("fusion", FUSIONS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise PairspaceError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("modality_dropout", "dropout", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise PairspaceError(f"{name} must be at least 0 and below 1, got {getattr(self, name):g}")

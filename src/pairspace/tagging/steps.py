@@ -35,6 +35,8 @@ class Steps:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.layers not in (1, 2):
+            raise PairspaceError(f"layers must be 1 or 2, got {self.layers}")
         for name in ("width", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise PairspaceError(f"{name} must be at least 1, got {getattr(self, name)}")

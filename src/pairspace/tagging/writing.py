@@ -16,7 +16,7 @@ from pairspace.data import atomic_file
 from pairspace.data.elements import escape
 from pairspace.errors import DataError, ShapeError
 
-__all__ = ["Tags", "write_tags", "write_xmp", "xmp"]
+__all__ = ["Tags", "check_form", "write_tags", "write_xmp", "xmp"]
 
 Tags = Sequence[tuple[str, float]]  # names and scores, highest first
 
@@ -49,8 +49,7 @@ def write_tags(path: Path | str, ids: Sequence[str], tags: Sequence[Tags]) -> No
         StorageError: the file could not be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise DataError(f"{path}: tags are written as .csv or .jsonl, and the suffix is {path.suffix or 'missing'!r}")
+    check_form(path)
     if len(ids) != len(tags):
         raise ShapeError(f"{len(ids):,} ids and tags of {len(tags):,} pictures")
     rows = list(zip(ids, tags, strict=True))
@@ -63,6 +62,17 @@ def write_tags(path: Path | str, ids: Sequence[str], tags: Sequence[Tags]) -> No
             for name, own in rows:
                 found = [{"tag": tag, "score": round(float(score), 6)} for tag, score in own]
                 file.write(json.dumps({"id": name, "tags": found}, ensure_ascii=False) + "\n")
+
+
+def check_form(path: Path | str) -> None:
+    """See that tags can be written to a file of this name, before the work that makes them.
+
+    Raises:
+        DataError: another suffix than `.csv` and `.jsonl`.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in (".csv", ".jsonl"):
+        raise DataError(f"{path}: tags are written as .csv or .jsonl, and the suffix is {suffix or 'missing'!r}")
 
 
 def xmp(tags: Sequence[str]) -> str:

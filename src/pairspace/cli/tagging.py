@@ -1,4 +1,4 @@
-"""What the verbs share whose classes are words: names and sentences, labels that are known, and what is printed."""
+"""What tag, classify and train-tagger share: sentences of classes, labels that are known, and what is printed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
-__all__ = ["Template", "known_labels", "print_tags", "templates_of"]
+    from pairspace.cli.items import Items
+
+__all__ = ["Template", "known_labels", "listed_labels", "print_tags", "templates_of"]
 
 Template = Annotated[
     list[str] | None,
@@ -50,42 +51,53 @@ def templates_of(values: Sequence[str] | None, usual: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def known_labels(
-    what: str, option: str, ids: Sequence[str], payload: pa.Table | None, classes: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of a column of the items' file, or of a file of its own, for those items that have any.
+def listed_labels(what: str, option: str, read: Items) -> tuple[np.ndarray, list[list[str]]]:
+    """Labels of a column of the items' file, or of a file of its own, for those items of which they are known.
+
+    A column that holds nothing for an item (null) does not say that it has no label; an empty list or text does.
 
     Args:
         what: a column's name, or a path.
         option: for messages.
-        ids: of the items.
-        payload: columns of the items' file.
-        classes: names.
+        read: the items.
 
     Returns:
-        Numbers of the items that are labelled, and their labels, bool (labelled, classes).
+        Numbers of the items that are labelled, and the labels of each.
 
     Raises:
         DataError: the file cannot be read.
-        PairspaceError: no item is labelled, or none with one of the classes.
+        PairspaceError: neither a column nor a file.
     """
     import numpy as np
 
-    from pairspace.tagging.labels import label_matrix, lists_of, read_labels
+    from pairspace.tagging.labels import lists_of, read_labels
 
-    if payload is not None and what in payload.column_names:
-        rows, lists = np.arange(len(ids)), lists_of(payload[what], f"column {what!r}")
-    elif not Path(what).is_file():
+    if read.payload is not None and what in read.payload.column_names:
+        column = read.payload[what]
+        rows = np.flatnonzero(column.is_valid().to_numpy())
+        return rows, lists_of(column.filter(column.is_valid()), f"column {what!r}")
+    if not Path(what).is_file():
         raise PairspaceError(f"{option} {what}: neither a column of the items' file nor a file of labels")
-    else:
-        known = read_labels(what)
-        rows = np.array([row for row, key in enumerate(ids) if key in known], np.int64)
-        lists = [known[key] for key in ids if key in known]
+    known = read_labels(what)
+    rows = np.array([row for row, key in enumerate(read.ids) if key in known], np.int64)
+    return rows, [known[read.ids[row]] for row in rows]
+
+
+def known_labels(what: str, option: str, read: Items, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """As `listed_labels`, the labels as bool (labelled, classes).
+
+    Raises:
+        DataError: the file cannot be read.
+        PairspaceError: neither a column nor a file, or no item has one of the classes.
+    """
+    from pairspace.tagging.labels import label_matrix
+
+    rows, lists = listed_labels(what, option, read)
     labels = label_matrix(lists, classes)
     if not labels.any():
         raise PairspaceError(
-            f"{option} {what}: none of the {len(ids):,} items has one of the {len(classes):,} classes there; do ids "
-            "and names agree?"
+            f"{option} {what}: none of the {len(read.ids):,} items has one of the {len(classes):,} classes there; do "
+            "ids and names agree?"
         )
     return rows, labels
 
