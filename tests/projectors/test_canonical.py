@@ -78,3 +78,12 @@ def test_what_has_no_solution_is_refused(change, error, words):
     x, y = centred()
     with pytest.raises(error, match=words):
         canonical_maps(**({"x": x, "y": y} | change))
+
+
+def test_values_that_are_not_finite_are_named():
+    x, y = centred()
+    for value in (float("nan"), float("inf")):
+        bad = x.clone()
+        bad[3, 1] = value
+        with pytest.raises(TrainingError, match="values that are not finite"):
+            canonical_maps(bad, y)

@@ -72,3 +72,12 @@ def test_names_that_do_not_fit_the_layer_are_refused(network, mean):
         class_space(NAMES[:3], encoder=(str(network), str(mean)), cache=False)
     with pytest.raises(SpaceError, match="one text to this encoder"):
         class_space(["fox"] * 4, encoder=(str(network), str(mean)), cache=False)
+    for template in ("a fox", "{} {}", "a {name}"):
+        with pytest.raises(SpaceError, match="must hold {} once, where a class's name goes"):
+            class_space(NAMES, encoder=(str(network), str(mean)), template=template, cache=False)
+
+
+def test_braces_in_a_template_or_a_name_are_part_of_them(network, mean):
+    names = ["red {fox}", *NAMES[1:]]
+    space = class_space(names, encoder=(str(network), str(mean)), template="{a} {}", cache=False)
+    assert space.record == {"classes": 4, "template": "{a} {}"}

@@ -82,6 +82,8 @@ def test_it_is_saved_joined_and_trained_further(made, tmp_path):
         ({"encoder": "static"}, {}, "linear projectors|frozen encoders"),
         ({}, {"weights": [1, 1]}, "one weight for each of 1 data sets"),
         ({}, {"weights": [0]}, "the first above"),
+        ({}, {"weights": [float("inf")]}, "data sets, finite"),
+        ({}, {"weights": [float("nan")]}, "data sets, finite"),
     ],
 )
 def test_what_cannot_be_solved_is_refused_and_nothing_changes(mean, how, more, words):
@@ -93,5 +95,7 @@ def test_what_cannot_be_solved_is_refused_and_nothing_changes(mean, how, more, w
 
 
 def test_pairs_of_other_sides_are_refused(made):
+    with pytest.raises(SpaceError, match="give a data set at least"):
+        solve_space(made(), [])
     with pytest.raises(SpaceError, match="of the sides title, body are needed"):
         solve_space(made(), Pairs.from_columns({"title": ["a", "the"], "photo": ["sea", "fox"]}))

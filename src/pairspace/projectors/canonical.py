@@ -46,7 +46,7 @@ def canonical_maps(
 
     Raises:
         ShapeError: rows that do not fit each other, or a setting out of range.
-        TrainingError: a side without variation.
+        TrainingError: a side without variation, or with values that are not finite.
     """
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise ShapeError(f"canonical maps need two matrices of as many rows, got {tuple(x.shape)} and {tuple(y.shape)}")
@@ -74,6 +74,8 @@ def _whitening(rows: Tensor, ridge: float, components: int) -> Tensor:
     """Columns (d, k) along the largest variation of rows (n, d), each divided by its shrunk deviation."""
     wide = rows.shape[1] > len(rows)
     gram = (rows @ rows.T if wide else rows.T @ rows).double()  # the smaller of the two has all there is to know
+    if not bool(gram.isfinite().all()):
+        raise TrainingError("the features hold values that are not finite")
     values, vectors = torch.linalg.eigh(gram)
     values, vectors = values.flip(0)[:components], vectors.flip(1)[:, :components]
     if not float(values[0]) > 1e-12:

@@ -52,10 +52,13 @@ def class_space(
         cache: see `Space.create`.
 
     Raises:
-        SpaceError: the layer has another number of classes, or all names are alike to the text encoder.
+        SpaceError: the layer has another number of classes, all names are alike to the text encoder, or the template
+            has no `{}`.
     """
     from pairspace.space.model import Space
 
+    if template.count("{}") != 1:
+        raise SpaceError(f"the template {template!r} must hold {{}} once, where a class's name goes")
     pictures, texts = sides
     read = load_encoder(encoder[1]) if isinstance(encoder[1], str) else encoder[1]
     space = Space.create(
@@ -71,7 +74,7 @@ def class_space(
     ways = [space.part(side).branches[0] for side in sides]
     if len(names) != ways[0].blocks[0]:
         raise SpaceError(f"layer {layer!r} is of {ways[0].blocks[0]:,} classes, but {len(names):,} names were given")
-    said = ways[1].features([template.format(one) for one in names], cache=space.cache).rows()
+    said = ways[1].features([template.replace("{}", one) for one in names], cache=space.cache).rows()
     middle = said.mean(0)
     vectors = said - middle
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

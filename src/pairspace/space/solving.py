@@ -55,9 +55,11 @@ def solve_space(
     """
     sets = [located(space, one) for one in ([pairs] if isinstance(pairs, Pairs) else pairs)]
     counts = [1.0] * len(sets) if weights is None else [float(one) for one in weights]
-    if not sets or len(counts) != len(sets) or min(counts) < 0 or not counts[0] > 0:
+    if not sets:
+        raise SpaceError("a space is solved on pairs: give a data set at least")
+    if len(counts) != len(sets) or not all(0 <= one < float("inf") for one in counts) or not counts[0] > 0:
         raise SpaceError(
-            f"give one weight for each of {len(sets)} data sets, none below 0 and the first above, got {counts}"
+            f"give one weight for each of {len(sets)} data sets, finite, none below 0 and the first above, got {counts}"
         )
     projectors = _projectors(space)
     rows: dict[str, list[Tensor]] = {side: [] for side in space.sides}
