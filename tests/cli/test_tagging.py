@@ -101,7 +101,9 @@ def test_labels_of_some_pictures_in_a_file_of_their_own(run, folder, tmp_path):
     with pytest.raises(PairspaceError, match=r"--truth none: neither a column of the items' file nor a file"):
         run(*how, "--truth", "none")
     (tmp_path / "some.csv").write_text("id,tag\nx.png,red\n")
-    with pytest.raises(PairspaceError, match="none of the 48 items has one of the 4 classes there"):
+    with pytest.raises(
+        PairspaceError, match="none of the 48 items' ids, such as '0.png', stands there, where 'x.png' does"
+    ):
         run(*how, "--examples", tmp_path / "some.csv")
 
 
@@ -212,6 +214,7 @@ def test_what_does_not_fit_is_said_before_any_work(run, folder, network, tmp_pat
         ((*classes, "--calibrate", "x"), "--calibrate x: choose one of zscore, rank"),
         ((*classes, "--calibrate", "rank", "--examples", "x"), "give one of them"),
         ((*classes, "--top", "0"), "--top 0: at least 1"),
+        ((*classes, "--threshold", "nan"), "--threshold nan: give a number"),
         ((*classes, "-o", tmp_path / "a.xls"), "written as .csv or .jsonl"),
         ((*classes, "-o", tmp_path / "none" / "a.csv"), "none"),
         ((*classes, "--template", "a photo"), "give a sentence with {}, a file of such"),
@@ -384,6 +387,19 @@ def test_a_tagger_is_replaced_only_if_asked(run, folder, tmp_path):
     own = ("--no-pictures", "--text-column", "text", "--id", "id", "--epochs", "2", "-o", tmp_path / "tagger")
     said = run("train-tagger", folder / "drawn.csv", *own, "--labels", tmp_path / "few.csv")
     assert "3 classes learnt from 36 rows" in said
+    with pytest.raises(
+        PairspaceError, match="none of the 48 items' ids, such as '0', stands there, where '0.png' does"
+    ):
+        run(
+            "train-tagger",
+            folder / "drawn.csv",
+            *own[:3],
+            *own[5:-2],
+            "-o",
+            tmp_path / "b",
+            "--labels",
+            tmp_path / "few.csv",
+        )
     with pytest.raises(PairspaceError, match="exists: choose another --output, or --overwrite it"):
         run("train-tagger", folder / "drawn.csv", *own, "--labels", "labels")
     run("train-tagger", folder / "drawn.csv", *own, "--labels", "labels", "--overwrite")
@@ -409,3 +425,12 @@ def test_accuracy_is_of_the_class_that_is_named_also_among_equal_scores(run, fol
     found = json.loads(run("classify", folder / "space", tmp_path / "texts.csv", *how))
     assert [list(one["classes"]) for one in found["found"]] == [["red"]] * 3
     assert (found["accuracy"], found["judged"], found["top5"]) == (0.5, 2, 1)
+
+
+def test_a_bad_picture_is_named_by_its_row_also_where_some_are_labelled(run, folder, network, tmp_path):
+    rows = [(folder / "drawings" / f"{n}.png").read_bytes() for n in range(8)]
+    pq.write_table(pa.table({"image": [*rows[:6], b"no picture", rows[7]], "id": list("abcdefgh")}), tmp_path / "a.pq")
+    (tmp_path / "some.csv").write_text("id,tag\n" + "".join(f"{key},red\n" for key in "defgh"))
+    own = ("--id", "id", "--labels", tmp_path / "some.csv", "--least", "1", "--encoder", network)
+    with pytest.raises(DataError, match="item 6: a picture: not a picture"):
+        run("train-tagger", tmp_path / "a.pq", *own, "-o", tmp_path / "tagger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,7 @@ def tag(
     """Tag pictures, several tags each."""
     from pairspace.tagging import Tagger
 
-    _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top)
+    _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top, threshold=threshold)
     target = _Target(output, page, page_pictures, xmp, overwrite)
     target.check()
     more: dict[str, Any] = {"device": device, "cache": not no_cache, "trust_remote_code": trust_remote_code}
@@ -124,6 +125,8 @@ def _check(**given: Any) -> None:
         raise PairspaceError("--calibrate is for pictures without labels, --examples for some with: give one of them")
     if given["top"] is not None and given["top"] < 1:
         raise PairspaceError(f"--top {given['top']}: at least 1")
+    if given["threshold"] is not None and math.isnan(given["threshold"]):
+        raise PairspaceError("--threshold nan: give a number")
 
 
 def _tagger(model: str, idle: dict[str, Any], more: dict[str, Any]) -> Any:

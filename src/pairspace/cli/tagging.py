@@ -66,7 +66,7 @@ def listed_labels(what: str, option: str, read: Items) -> tuple[np.ndarray, list
 
     Raises:
         DataError: the file cannot be read.
-        PairspaceError: neither a column nor a file.
+        PairspaceError: neither a column nor a file, or one that knows no item.
     """
     import numpy as np
 
@@ -80,6 +80,11 @@ def listed_labels(what: str, option: str, read: Items) -> tuple[np.ndarray, list
         raise PairspaceError(f"{option} {what}: neither a column of the items' file nor a file of labels")
     known = read_labels(what)
     rows = np.array([row for row, key in enumerate(read.ids) if key in known], np.int64)
+    if not len(rows):
+        raise PairspaceError(
+            f"{option} {what}: none of the {len(read.ids):,} items' ids, such as {read.ids[0]!r}, stands there"
+            + (f", where {next(iter(known))!r} does" if known else "")
+        )
     return rows, [known[read.ids[row]] for row in rows]
 
 

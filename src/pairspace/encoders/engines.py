@@ -27,7 +27,10 @@ Put = Callable[[np.ndarray, Sequence[np.ndarray]], None]
 
 
 class Engine(Protocol):
-    """Runs batches, in any order, and hands each result to `put(rows, one array a layer)`."""
+    """Runs batches, in any order, and hands each result to `put(rows, one array a layer)`.
+
+    `put` copies what it keeps: an engine may use the memory again for the next batch.
+    """
 
     title: str
     tokens: int  # padded tokens of a good batch
