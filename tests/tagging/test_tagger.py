@@ -130,6 +130,11 @@ def test_what_does_not_fit_is_said(data, both):
     with pytest.raises(PairspaceError, match="nothing given: this tagger reads images and texts"):
         fitted(data, images=None, texts=None)
     tagger = fitted(data, images=None)
+    for kind, encoder in (("image", encoders["text"]), ("pictures", encoders["image"])):
+        with pytest.raises(PairspaceError, match=f"reads {encoder.modality}s, and is given for '{kind}'"):
+            Tagger.fit(np.eye(2), ["a", "b"], images=pictures[:2], encoders={kind: encoder})
+    with pytest.raises(DataError, match="this is one item, and a sequence"):
+        both.scores(None, texts[0])
     with pytest.raises(PairspaceError, match="no encoder for images: this tagger reads texts"):
         tagger.scores(pictures, texts)
     with pytest.raises(PairspaceError, match="this tagger reads texts: there is nothing to show"):

@@ -12,7 +12,7 @@ from transformers import CLIPModel
 import pairspace as ps
 from pairspace.data.pictures import open_picture
 from pairspace.encoders.vision import tower_scale
-from pairspace.errors import DataError, EncoderError, PairspaceError, SpaceError
+from pairspace.errors import DataError, EncoderError, PairspaceError, ShapeError, SpaceError
 from pairspace.tagging import (
     LocalOptions,
     MapOptions,
@@ -80,6 +80,8 @@ def test_parts_are_those_of_the_map_through_the_projector(trained):
     assert not model.reads_patches
     assert np.allclose(model.local(pictures, mix=0), expected.scores, atol=1e-5)
     assert np.allclose(model.local(pictures, mix=1), model.scores(pictures), atol=1e-5)
+    assert np.array_equal(model.local(path for path in pictures), model.local(np.array(pictures)))
+    assert np.array_equal(model.scores(path for path in pictures), model.scores(np.array(pictures)))
     mixed = 0.25 * model.scores(pictures) + 0.75 * expected.scores
     assert np.allclose(model.local(pictures, mix=0.25), mixed, atol=1e-5)
     heat = model.heat(pictures[:3], [["red", "blue"], [], ["black"]])
@@ -159,6 +161,16 @@ def test_what_cannot_be_scored_is_said(trained, tmp_path, clip_folder):
         pairs = ps.Pairs.from_columns({"image": pictures[:8], "text": [f"red {n}" for n in range(8)]})
         other.fit(pairs, validation=None, epochs=1, progress=False)
         ZeroShot(other, ["red", "blue"]).local(pictures)
+    with pytest.raises(ShapeError, match="1 lists of names are given"):
+        ZeroShot(space, CLASSES).heat(pictures[:2], [["red"]])
+    with pytest.raises(SpaceError, match="no side 'pictures' in this space: it has image, caption"):
+        ZeroShot(space, CLASSES, side="pictures")
+    with pytest.raises(SpaceError, match=r"side 'image' is none of texts \(sides of texts: caption\)"):
+        ZeroShot(space, CLASSES, words="image")
+    for one in (pictures[0], np.zeros((8, 8, 3), np.uint8), b"\x89PNG"):
+        for work in (ZeroShot(space, CLASSES).scores, ZeroShot(space, CLASSES).local):
+            with pytest.raises(DataError, match="this is one item, and a sequence of them is needed"):
+                work(one)
     with pytest.raises(SpaceError, match="no side of texts"):
         two = {"a": "image", "b": "image"}
         only = ps.Space.create(two, encoder=str(clip_folder), projector="identity", cache=False)

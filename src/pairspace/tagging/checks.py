@@ -1,14 +1,17 @@
-"""Names of classes, and scores beside labels: what every part of tagging is given, checked once."""
+"""Names of classes, items, and scores beside labels: what every part of tagging is given, checked once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pairspace.data.pictures import is_picture
 from pairspace.errors import DataError, ShapeError
 
-__all__ = ["check_classes", "check_labels"]
+__all__ = ["check_classes", "check_items", "check_labels"]
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
@@ -29,6 +32,17 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
             raise DataError(f"class {name!r} stands twice, at {seen[name]} and {place}; each must be there once")
         seen[name] = place
     return names
+
+
+def check_items(items: Any) -> Any:
+    """Items as they are where they can be counted, else a list of them.
+
+    Raises:
+        DataError: one item alone, whose letters or rows would be taken for items.
+    """
+    if isinstance(items, str | bytes | Path) or is_picture(items):
+        raise DataError("this is one item, and a sequence of them is needed: put it into a list")
+    return items if hasattr(items, "__len__") else list(items)
 
 
 def check_labels(

@@ -15,7 +15,7 @@ import numpy as np
 from pairspace.encoders.image import MAP
 from pairspace.encoders.pictures import numbered
 from pairspace.encoders.vision import PROJECTED
-from pairspace.errors import DataError, EncoderError
+from pairspace.errors import DataError, EncoderError, ShapeError
 from pairspace.features import FeatureCache
 from pairspace.progress import progress_bar
 
@@ -95,12 +95,15 @@ def wanted_maps(
 
     Raises:
         DataError: a name that is no class.
+        ShapeError: not as many lists of names as pictures.
     """
     place = {name: number for number, name in enumerate(classes)}
     if unknown := [name for own in names for name in own if name not in place]:
         raise DataError(f"{unknown[0]!r} is none of the {len(classes):,} classes, such as {classes[0]!r}")
     found = []
     for rows, some in maps:
+        if len(names[rows]) != len(some):
+            raise ShapeError(f"{len(names):,} lists of names are given, and there are more pictures, or fewer")
         for one, wanted in zip(some, names[rows], strict=True):
             found.append({name: one[..., place[name]].copy() for name in wanted})
     return found

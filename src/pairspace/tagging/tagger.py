@@ -25,6 +25,7 @@ from pairspace.errors import EncoderError, PairspaceError, ShapeError, SpaceErro
 from pairspace.features import FeatureCache, compute_features
 from pairspace.features.features import unit_rows
 from pairspace.tagging.cdul import CdulOptions, train_student
+from pairspace.tagging.checks import check_items
 from pairspace.tagging.classifier import WEIGHTS, TagClassifier
 from pairspace.tagging.joint import JointOptions, fit_classifier
 from pairspace.tagging.places import map_layer, place_vectors, wanted_maps
@@ -105,7 +106,8 @@ class Tagger:
             progress: see `progress_bar`.
 
         Raises:
-            PairspaceError: no items, or of a kind without encoder; and what `fit_classifier` refuses.
+            PairspaceError: no items, or of a kind without encoder, or an encoder of another kind; and what
+                `fit_classifier` refuses.
         """
         chosen = _layers(encoders, layers)
         found = _vectors(encoders, chosen, {"image": images, "text": texts}, cache, progress)
@@ -177,7 +179,7 @@ class Tagger:
             raise PairspaceError("this tagger reads texts: there is nothing to show on pictures")
         encoder = self.encoder
         layer = map_layer(encoder, self.layers["image"])
-        found = place_vectors(encoder, layer, items, cache=self.cache, progress=False)
+        found = place_vectors(encoder, layer, check_items(items), cache=self.cache, progress=False)
         return wanted_maps(((rows, self._heat(maps)) for rows, maps in found), self.classes, names)
 
     def _heat(self, maps: np.ndarray) -> np.ndarray:
@@ -249,6 +251,9 @@ def _layers(
     encoders: Mapping[str, Encoder], layers: Mapping[str, str | Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
     asked = layers or {}
+    for kind, encoder in encoders.items():
+        if kind not in ("image", "text") or encoder.modality in {"image", "text"} - {kind}:
+            raise PairspaceError(f"encoder {encoder.name} reads {encoder.modality}s, and is given for {kind!r}")
     return {kind: tuple(resolve_layers(encoder, asked.get(kind, "last"))) for kind, encoder in encoders.items()}
 
 
@@ -266,7 +271,7 @@ def _vectors(
             continue
         if kind not in encoders:
             raise PairspaceError(f"no encoder for {kind}s: this tagger reads {_kinds(encoders)}")
-        values = given.to_pylist() if hasattr(given, "to_pylist") else list(given)
+        values = given.to_pylist() if hasattr(given, "to_pylist") else list(check_items(given))
         there = np.flatnonzero([_is_there(one) for one in values])
         some = [values[row] for row in there]
         encoder, own = encoders[kind], layers[kind]

@@ -24,7 +24,7 @@ from pairspace.errors import EncoderError, PairspaceError, SpaceError
 from pairspace.progress import progress_bar
 from pairspace.space import Space
 from pairspace.space.pictures import picture_sides
-from pairspace.tagging.checks import check_classes
+from pairspace.tagging.checks import check_classes, check_items
 from pairspace.tagging.local import LocalOptions, LocalScores, local_scores
 from pairspace.tagging.maps import MapOptions, map_scores
 from pairspace.tagging.places import map_layer, place_vectors, wanted_maps
@@ -96,10 +96,14 @@ class ZeroShot:
         if temperature is not None and not temperature > 0:
             raise PairspaceError(f"temperature must be above 0, got {temperature:g}")
         self.side = side or next(iter(picture_sides(space)), space.document_side)
+        space.part(self.side)  # says which sides there are, where this is none
         texts = [name for name in space.sides if space.part(name).encoder.modality == "text"]
         self.words = words or next((name for name in texts if name != self.side), next(iter(texts), None))
-        if self.words is None:
-            raise SpaceError("classes are named in words, and this space has no side of texts")
+        if self.words not in texts:
+            wrong = f"side '{words}' is none of" if words else "this space has no side of"
+            raise SpaceError(
+                f"classes are named in words, and {wrong} texts (sides of texts: {', '.join(texts) or '-'})"
+            )
         scale, bias = (None, space.bias or 0.0) if space.trained else tower_scale(self.encoder)
         self.kind, self.bias = kind, bias
         own = space.temperature.value if scale is None else 1 / scale
@@ -113,8 +117,11 @@ class ZeroShot:
         Args:
             items: of the side; a sequence or Arrow array.
             progress: see `progress_bar`.
+
+        Raises:
+            DataError: one item alone, or one that cannot be read.
         """
-        found = self.space.encode(items, side=self.side, progress=progress)
+        found = self.space.encode(check_items(items), side=self.side, progress=progress)
         out = np.empty((found.shape[0], len(self.classes)), np.float32)
         how: dict[str, Any] = {"kind": self.kind, "temperature": self.temperature, "bias": self.bias}
         step = max(1, _VALUES // self.vectors.shape[1])
@@ -152,6 +159,7 @@ class ZeroShot:
         """
         if not 0 <= mix <= 1:
             raise PairspaceError(f"mix must lie between 0 and 1, got {mix:g}")
+        items = check_items(items)
         found = np.empty((len(items), len(self.classes)), np.float32)
         for rows, scores, _ in self._parts(items, progress):
             found[rows] = scores
@@ -167,8 +175,9 @@ class ZeroShot:
         Raises:
             EncoderError: as `local`.
             DataError: a name that is no class.
+            ShapeError: not as many lists of names as pictures.
         """
-        maps = ((rows, heat) for rows, _, heat in self._parts(items, False))
+        maps = ((rows, heat) for rows, _, heat in self._parts(check_items(items), False))
         return wanted_maps(maps, self.classes, names)
 
     def _parts(self, items: Any, progress: bool | None) -> Any:
