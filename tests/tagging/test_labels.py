@@ -34,6 +34,13 @@ def test_labels_are_read_from_lists_texts_and_a_line_a_tag(tmp_path):
     assert read_labels(tmp_path / "c.csv") == {"p": ["x", "y", "z"], "q": []}
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_tags_that_were_written_are_read_as_labels(tmp_path, name):
+    write_tags(tmp_path / name, ["p, ü", "q"], [[("x", 0.5), ("y, z", 0.1)], []])
+    found = {"p, ü": ["x", "y, z"], "q": []}
+    assert read_labels(tmp_path / name) == {key: found[key] for key in found if name == "a.jsonl" or found[key]}
+
+
 def test_what_is_no_table_of_labels_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("name,tags\n1,x\n")
     with pytest.raises(DataError, match="no column 'id'"):

@@ -1,4 +1,4 @@
-"""Classes and labels from files and columns: names a line, lists a row, or a line a tag as `write_tags` writes them."""
+"""Classes and labels from files and columns: names a line, lists a row, or tags as `write_tags` writes them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def read_labels(path: Path | str) -> dict[str, list[str]]:
     """Labels by the id of what they are of.
 
     Args:
-        path: a table with a column `id`, and `tags` or `labels` (a list, or names between semicolons) or `tag` (a line
-            a tag; an empty one says that there is none).
+        path: a table with a column `id`, and `tags` or `labels` (a list, also of tags with scores, or names between
+            semicolons) or `tag` (a line a tag; an empty one says that there is none).
 
     Raises:
         DataError: a column is missing, or an id stands twice in a table of lists.
@@ -73,8 +73,11 @@ def lists_of(column: pa.ChunkedArray, what: str) -> list[list[str]]:
     """
     kind = column.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        text_column(column.combine_chunks().flatten(), what) if len(column) else None
-        rows = column.to_pylist()
+        inner, rows = column.type.value_type, column.to_pylist()
+        if pa.types.is_struct(inner) and "tag" in [field.name for field in inner]:  # scores beside them
+            rows = [[one and one["tag"] for one in row or ()] for row in rows]
+        elif len(column):
+            text_column(column.combine_chunks().flatten(), what)
     else:
         rows = [(text or "").split(";") for text in text_column(column, what).to_pylist()]
     return [[name for one in row or () if (name := "" if one is None else str(one).strip())] for row in rows]
