@@ -434,3 +434,17 @@ def test_a_bad_picture_is_named_by_its_row_also_where_some_are_labelled(run, fol
     own = ("--id", "id", "--labels", tmp_path / "some.csv", "--least", "1", "--encoder", network)
     with pytest.raises(DataError, match="item 6: a picture: not a picture"):
         run("train-tagger", tmp_path / "a.pq", *own, "-o", tmp_path / "tagger")
+
+
+def test_a_text_of_blanks_is_none_to_a_tagger_of_texts(run, folder, tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_text("text,labels\n" + "a circle,round\n  ,round\na square,edged\n" * 4)
+    own = ("--no-pictures", "--labels", "labels", "--least", "2", "--epochs", "1", "-o", tmp_path / "tagger")
+    with pytest.raises(DataError, match=r"texts\.csv, line 3: the text \(column 'text'\) is empty \(4 such rows"):
+        run("train-tagger", path, *own)
+    assert "learnt from 8 rows" in run("train-tagger", path, *own, "--skip-bad")
+    with pytest.raises(DataError, match=r"texts\.csv, line 3: the text"):
+        run("tag", tmp_path / "tagger", path)
+    assert len(json.loads(run("tag", tmp_path / "tagger", path, "--skip-bad", "--json"))["tags"]) == 8
+    with pytest.raises(PairspaceError, match="could not be written: no such folder"):
+        run("train-tagger", path, *own[:-1], tmp_path / "none" / "tagger")

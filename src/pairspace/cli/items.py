@@ -50,6 +50,7 @@ def read_items(
     pictures: bool = False,
     root: Path | None = None,
     beside: str | None = None,
+    no_blanks: bool = False,
 ) -> Items:
     """Read the items of a side.
 
@@ -65,6 +66,7 @@ def read_items(
         pictures: the items are pictures: with `skip_bad` each is decoded to see whether it can be.
         root: folder that paths of pictures start from.
         beside: a column of texts that makes up for an item: a row needs one of the two.
+        no_blanks: the items are texts, and an empty one is none.
 
     Raises:
         DataError: a column is missing, a row is bad, no row is left, or an id comes twice (both lines are named).
@@ -90,17 +92,16 @@ def read_items(
         if name is not None and name not in names:
             raise missing_column(path, name, names)
     checks = [(pc.is_null(table[column]), f"the item (column {column!r}) is missing")]
+    if no_blanks:
+        checks = [(_blank(text_column(table[column], f"column {column!r}")), f"the text (column {column!r}) is empty")]
     if pictures:
         table, checks = _with_pictures(table, column, f"{path}: column {column!r}", root, skip_bad)
     if beside is not None:
-        bare = pc.fill_null(
-            pc.equal(pc.utf8_trim_whitespace(text_column(table[beside], f"column {beside!r}")), ""), True
-        )
+        bare = _blank(text_column(table[beside], f"column {beside!r}"))
         checks[0] = (pc.and_(checks[0][0], bare), f"neither {column!r} nor {beside!r} holds anything")
     if id is not None:
         keys = text_column(table[id], f"{path}: column {id!r} (id)")
-        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(keys), ""), True)
-        checks.append((empty, f"the id (column {id!r}) is empty"))
+        checks.append((_blank(keys), f"the id (column {id!r}) is empty"))
     masks = [(mask.to_numpy(), why) for mask, why in checks]
     bad, rows = np.logical_or.reduce([mask for mask, _ in masks]), source.row_numbers
     if bad.any() and not skip_bad:
@@ -119,6 +120,13 @@ def read_items(
         refuse_repeats(source, keys, rows)
         ids = keys.to_pylist()
     return Items(table[column], ids, table.select(list(payload)) if payload else None, skipped)
+
+
+def _blank(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which texts are missing, empty or of blanks alone."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
 
 
 def picture_payload(read: Items, thumbnails: int | None) -> Sequence[Mapping[str, Any]]:

@@ -174,7 +174,8 @@ def _read(
     there = column_names(path)
     payload = sorted({name for name in (*wanted, beside) if name in there})
     main = column if shown else column or text
-    return read_items(path, kinds[0], column=main, payload=payload, pictures=shown, beside=beside, **how)
+    how |= {"pictures": shown, "beside": beside, "no_blanks": not shown}
+    return read_items(path, kinds[0], column=main, payload=payload, **how)
 
 
 def _scores(tagger: Any, read: Items, method: str, mix: float, text: str | None) -> np.ndarray:

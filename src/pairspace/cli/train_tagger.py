@@ -122,13 +122,16 @@ def _check(labels: str | None, teacher: str | None, **given: Any) -> None:
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
+    from pairspace.data.files import check_place
     from pairspace.tagging import Tagger
 
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    if not output.exists():
+        check_place(output)
+    elif output.is_dir() and not any(output.iterdir()):
         return
-    if not Tagger.is_at(output):
+    elif not Tagger.is_at(output):
         raise PairspaceError(f"{output} is there and no tagger: choose another --output")
-    if not overwrite:
+    elif not overwrite:
         raise PairspaceError(f"{output} exists: choose another --output, or --overwrite it")
 
 
@@ -179,7 +182,8 @@ def _read(
     pictures, beside = "image" in kinds, text if len(kinds) == 2 else None
     payload = [name for name in column_names(path) if name in {beside, labels}]
     main = column if pictures else text
-    return read_items(path, kinds[0], column=main, payload=payload, pictures=pictures, beside=beside, **how)
+    how |= {"pictures": pictures, "beside": beside, "no_blanks": not pictures}
+    return read_items(path, kinds[0], column=main, payload=payload, **how)
 
 
 def _columns(read: Items, kinds: Sequence[str], text: str | None) -> dict[str, Any]:
