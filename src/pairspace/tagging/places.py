@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pairspace.encoders.efficientnet import CLASSES, MAP_CLASSES
 from pairspace.encoders.image import MAP
 from pairspace.encoders.pictures import numbered
 from pairspace.encoders.vision import PROJECTED
@@ -25,7 +26,7 @@ _PICTURES = 256  # whose maps are in memory at once
 
 
 def map_layer(encoder: Any, layers: Sequence[str]) -> str:
-    """The map whose places lie in the space of an encoder's last layer.
+    """The map whose places lie in the space of the layer that whole pictures are read from.
 
     Args:
         encoder: of pictures.
@@ -35,14 +36,17 @@ def map_layer(encoder: Any, layers: Sequence[str]) -> str:
         EncoderError: there is none; says which encoders have one.
     """
     maps = getattr(encoder, "maps", {})
-    if tuple(layers) != ("last",):
+    if tuple(layers) not in (("last",), (CLASSES,)):
         raise EncoderError(
             f"{encoder.name}: the parts of a picture lie beside its last layer, and here {' '.join(layers)} is read; "
             "make the space or tagger with layers 'last' (--layers last)"
         )
-    headless = not getattr(encoder, "pools_by_head", False)
-    for name in (PROJECTED, MAP) if headless else (PROJECTED,):
-        if name in maps and maps[name][-1] == encoder.dimensions["last"]:
+    if getattr(encoder, "pools_by_head", False):
+        known: tuple[str, ...] = (PROJECTED,)
+    else:
+        known = (MAP_CLASSES,) if CLASSES in layers else (PROJECTED, MAP)
+    for name in known:
+        if name in maps and maps[name][-1] == encoder.dimensions[layers[0]]:
             return name
     raise EncoderError(
         f"{encoder.name} gives no vectors of a picture's parts; efficientnet-lite0, CLIP and other vision transformers "

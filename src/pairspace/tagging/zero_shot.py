@@ -22,7 +22,7 @@ from pairspace.encoders.pictures import pixel_batches
 from pairspace.encoders.vision import PROJECTED, tower_scale
 from pairspace.errors import EncoderError, PairspaceError, SpaceError
 from pairspace.progress import progress_bar
-from pairspace.space import Space
+from pairspace.space import Space, class_space
 from pairspace.space.pictures import picture_sides
 from pairspace.tagging.checks import check_classes, check_items
 from pairspace.tagging.local import LocalOptions, LocalScores, local_scores
@@ -33,11 +33,20 @@ from pairspace.tagging.templates import BACKGROUND, PHOTO, class_vectors
 
 __all__ = ["ZeroShot", "open_space"]
 
+CLASSIFIER = "efficientnet-lite0"  # what stands in for CLIP where there is none
 _VALUES = 1 << 21  # of vectors scored at once: 4,096 of 512 dimensions, 70 of 30,000 terms
 
 
 def open_space(model: str, *, device: str | None = None, cache: bool = True, trust_remote_code: bool = False) -> Space:
-    """A space from its folder, or of a model with two towers, such as CLIP, from its folder or the hub.
+    """A space for classes that are named in words, from what may be at hand.
+
+    Args:
+        model: the folder of a space; the folder or hub name of a model with two towers, such as CLIP; or
+            "efficientnet-lite0", whose own classes then stand between pictures and words (`class_space`), and which a
+            text encoder may follow ("efficientnet-lite0+e5-multilingual"; minilm by default).
+        device: as in `Space.create`.
+        cache: likewise.
+        trust_remote_code: likewise.
 
     Raises:
         SpaceError: the folder holds no space that can be read, or the model reads pictures or texts alone.
@@ -46,6 +55,10 @@ def open_space(model: str, *, device: str | None = None, cache: bool = True, tru
     more: dict[str, Any] = {"device": device, "cache": cache, "trust_remote_code": trust_remote_code}
     if (Path(model) / "projectors.safetensors").exists():
         return Space.from_pretrained(model, **more)
+    pictures, _, texts = model.partition("+")
+    if pictures == CLASSIFIER:
+        pair = (pictures, texts or "minilm")
+        return class_space(sides=("image", "text"), encoder=pair, query_side="text", device=device, cache=cache)
     sides = {"image": "image", "text": "text"}
     return Space.create(sides, encoder=model, projector="identity", query_side="text", name=Path(model).name, **more)
 
