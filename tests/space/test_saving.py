@@ -260,3 +260,12 @@ def test_a_relative_folder_is_found_from_elsewhere(transformer, shuffled, tmp_pa
 def test_saving_imports_no_sentence_transformers(warm, tmp_path):
     code = "from __main__ import IMPORTED; print('pairspace.space' in IMPORTED, 'sentence_transformers' in IMPORTED)"
     assert warm.run(code, folder=tmp_path).out.split() == ["True", "False"]
+
+
+def test_a_models_folder_is_never_taken_for_a_space(trained, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    with pytest.raises(StorageError, match="model"):
+        trained.save_pretrained(model)
+    assert [path.name for path in model.iterdir()] == ["config.json"]

@@ -61,7 +61,7 @@ def save_space(space: Space, path: Path, *, portable: bool = False) -> None:
         StorageError: the disk is full, or the folder holds something that is no space.
     """
     _keep_origins(space, path)
-    with atomic_folder(path, overwrite=True, marker=CONFIG) as folder:
+    with atomic_folder(path, overwrite=True, marker=WEIGHTS) as folder:
         tensors: dict[str, Tensor] = {"temperature/log_scale": space.temperature.log_scale.detach().cpu().clone()}
         sides = _Sides(folder, tensors, portable)
         saved = {side: [sides.branch(branch) for branch in space.part(side).branches] for side in space.sides}
