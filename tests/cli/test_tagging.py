@@ -221,6 +221,8 @@ def test_what_does_not_fit_is_said_before_any_work(run, folder, network, tmp_pat
     ):
         with pytest.raises(PairspaceError, match=says.replace("{}", r"\{\}")):
             run("tag", space, drawings, *wrong)
+    with pytest.raises(PairspaceError, match="space is a model: name the pictures after it"):
+        run("tag", space, *classes)
     out = ("-o", tmp_path / "tagger")
     for wrong, says in (
         ((), "give --labels to learn from, or a --teacher"),

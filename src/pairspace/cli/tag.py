@@ -79,7 +79,10 @@ def tag(
     from pairspace.tagging import Tagger
     from pairspace.tagging.zero_shot import CLASSIFIER
 
-    model, pictures = (CLASSIFIER, Path(model)) if pictures is None else (model, pictures)
+    if pictures is None:
+        if (Path(model) / "config.json").is_file():
+            raise PairspaceError(f"{model} is a model: name the pictures after it")
+        model, pictures = CLASSIFIER, Path(model)
     _check(method=method, kind=kind, calibrate=calibrate, examples=examples, top=top, threshold=threshold)
     target = _Target(output, page, page_pictures, xmp, overwrite)
     target.check()
