@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer.main
 import typer.testing
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from pairspace.cli import app, main
+from pairspace.data import Pairs
 from pairspace.errors import PairspaceError
 from pairspace.space import Space
+from pairspace.tagging import Tagger, ZeroShot
 
 LETTERS = "abcdefghijklmnop"
 
@@ -108,3 +113,56 @@ def refused(monkeypatch, capsys):
         return err
 
     return refused
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory, network, write_drawings):
+    """Drawings, a table of them with labels, class names, and a space."""
+    folder = tmp_path_factory.mktemp("tagging")
+    with write_drawings(folder, 48).open() as file:
+        rows = [(row["path"], row["text"]) for row in csv.DictReader(file)]
+    with (folder / "drawn.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("id", "image", "text", "labels", "colour"))
+        for name, text in rows:
+            _, colour, shape = text.split()
+            table.writerow((name, name, f"the drawing of a {shape}", f"{colour};{shape}", colour))
+    (folder / "colours.txt").write_text("\n".join(("red", "green", "blue", "black")) + "\n")
+    (folder / "labels.txt").write_text(
+        "\n".join((*("red", "green", "blue", "black"), *("circle", "square", "cross"))) + "\n"
+    )
+    sides = {"image": "image", "caption": "text"}
+    encoders = {"image": str(network), "caption": "static:16"}
+    space = Space.create(sides, encoder=encoders, dimension=16, layers="last", cache=False)
+    pictures = [str(folder / "drawings" / name) for name, _ in rows]
+    pairs = Pairs.from_columns({"image": pictures, "caption": [text for _, text in rows]})
+    space.fit(pairs, validation=None, epochs=10, learning_rate=0.02, progress=False)
+    space.save_pretrained(folder / "space")
+    return folder
+
+
+@pytest.fixture
+def table(drawn):
+    """Arguments that name the table of drawings."""
+    return (drawn / "drawn.csv", "--id", "id", "--root", drawn / "drawings")
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """No work is done: what is wrong is said before."""
+
+    def work(*args, **more):
+        raise AssertionError("this was to be refused before any work")
+
+    monkeypatch.setattr(ZeroShot, "scores", work)
+    monkeypatch.setattr(Tagger, "fit", work)
+
+
+@pytest.fixture(scope="session")
+def parquet(drawn):
+    """Bytes of the first pictures, and the labels of the first two: the third has none, of the others none is known."""
+    rows = [(drawn / "drawings" / f"{n}.png").read_bytes() for n in range(8)]
+    labels = [["red", "circle"], ["green", "circle"], [], *[None] * 5]
+    path = drawn / "bytes.parquet"
+    pq.write_table(pa.table({"image": rows, "labels": labels, "id": [f"ü,{n}" for n in range(8)]}), path)
+    return path

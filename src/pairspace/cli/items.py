@@ -1,4 +1,4 @@
-"""What `index` and `encode` read: one column of a file, each item's id, and the count of rows left out.
+"""What verbs of items read: one column of a file, each item's id, and the count of rows left out.
 
 Rows keep the number they have in the file, also where bad ones were left out, and messages name lines of the file.
 Everything is checked here, before a space is put to work or a folder is made. An empty text is an item (a vector file

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
-from pairspace.cli.items import Items, read_items, stoppable
-from pairspace.cli.tagging import Template, known_labels, print_tags, templates_of
+from pairspace.cli.items import Items, stoppable
+from pairspace.cli.tagging import Template, known_labels, print_tags, read_kinds, templates_of
 from pairspace.errors import DataError, PairspaceError
 
 if TYPE_CHECKING:
@@ -93,8 +93,11 @@ def tag(
     else:
         how = {"kind": kind, "temperature": temperature, "template": template, "background": background}
         tagger = _zero_shot(model, labels, how, more)
+    kinds = _kinds(tagger)
+    if text_column is not None and "text" not in kinds:
+        raise PairspaceError("--text-column is for a tagger of pictures and texts, and this reads pictures alone")
     own: dict[str, Any] = {"id": id, "root": root, "skip_bad": skip_bad}
-    read = _read(pictures, _kinds(tagger), column, text_column, [examples, truth], own)
+    read = read_kinds(pictures, kinds, column, text_column, [examples, truth], **own)
     target.check_items(read, tagger.of_pictures)
     known, right = (
         None if what is None else known_labels(what, option, read, tagger.classes)
@@ -164,27 +167,6 @@ def _kinds(tagger: Any) -> tuple[str, ...]:
     if isinstance(tagger, Tagger):
         return tuple(tagger.classifier.dimensions)
     return ("image",) if tagger.of_pictures else ("text",)
-
-
-def _read(
-    path: Path,
-    kinds: tuple[str, ...],
-    column: str | None,
-    text: str | None,
-    wanted: list[str | None],
-    how: dict[str, Any],
-) -> Items:
-    """The items, and of the columns wanted with them those that the file has."""
-    from pairspace.data.tables import column_names
-
-    if text is not None and "text" not in kinds:
-        raise PairspaceError("--text-column is for a tagger of pictures and texts, and this reads pictures alone")
-    shown, beside = "image" in kinds, text if len(kinds) == 2 else None
-    there = column_names(path)
-    payload = sorted({name for name in (*wanted, beside) if name in there})
-    main = column if shown else column or text
-    how |= {"pictures": shown, "beside": beside, "no_blanks": not shown}
-    return read_items(path, kinds[0], column=main, payload=payload, **how)
 
 
 def _scores(tagger: Any, read: Items, method: str, mix: float, text: str | None) -> np.ndarray:

@@ -1,21 +1,20 @@
-"""What tag, classify and train-tagger share: sentences of classes, labels that are known, and what is printed."""
+"""What tag, classify and train-tagger share: how items, classes and labels are read, and how tags are printed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pairspace.cli.items import Items, read_items
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pairspace.cli.items import Items
-
-__all__ = ["Template", "known_labels", "listed_labels", "print_tags", "templates_of"]
+__all__ = ["Template", "known_labels", "listed_labels", "print_tags", "read_kinds", "templates_of"]
 
 Template = Annotated[
     list[str] | None,
@@ -24,6 +23,32 @@ Template = Annotated[
         "Repeatable."
     ),
 ]
+
+
+def read_kinds(
+    path: Path,
+    kinds: Sequence[str],
+    column: str | None,
+    text: str | None,
+    wanted: Sequence[str | None],
+    **how: Any,
+) -> Items:
+    """Pictures, texts, or both, and beside them those of the wanted columns that the file has.
+
+    Args:
+        path: of the file.
+        kinds: "image", "text", or both in this order.
+        column: of pictures, or where texts alone are read and `text` names none of these.
+        text: column of texts.
+        wanted: further columns, or what is none.
+        **how: see `read_items`.
+    """
+    from pairspace.data.tables import column_names
+
+    pictures, beside = "image" in kinds, text if len(kinds) == 2 else None
+    payload = [name for name in column_names(path) if name in {beside, *wanted}]
+    how |= {"pictures": pictures, "beside": beside, "no_blanks": not pictures}
+    return read_items(path, kinds[0], column=column if pictures else column or text, payload=payload, **how)
 
 
 def templates_of(values: Sequence[str] | None, usual: str) -> list[str]:

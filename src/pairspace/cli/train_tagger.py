@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pairspace.cli.common import Device, Json, NoCache, Root, SkipBad, TrustCode, print_json
-from pairspace.cli.items import Items, read_items, stoppable
-from pairspace.cli.tagging import Template, known_labels, listed_labels, templates_of
+from pairspace.cli.items import Items, stoppable
+from pairspace.cli.tagging import Template, known_labels, listed_labels, read_kinds, templates_of
 from pairspace.errors import PairspaceError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def train_tagger(
     chosen, names = _by_kind(kinds, layers, "--layers"), None if classes is None else tuple(read_classes(classes))
     more: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
     encoders = _encoders(kinds, encoder, {**more, "frame": frame})
-    read = _read(items, kinds, column, text_column, labels, {"id": id, "skip_bad": skip_bad, "root": root})
+    read = read_kinds(items, kinds, column, text_column, [labels], id=id, skip_bad=skip_bad, root=root)
     began = time.perf_counter()
     how: dict[str, Any] = {"options": options, "cache": None if no_cache else FeatureCache()}
     if labels is not None:
@@ -171,19 +171,6 @@ def _by_kind(kinds: Sequence[str], values: Sequence[str] | None, option: str) ->
             raise PairspaceError(f"{option} {value}: write it as {kinds[0]}=NAME; read are {' and '.join(kinds)}")
         found[kind] = name
     return found
-
-
-def _read(
-    path: Path, kinds: Sequence[str], column: str | None, text: str | None, labels: str | None, how: dict[str, Any]
-) -> Items:
-    """The items, and beside them texts and labels where the file has those."""
-    from pairspace.data.tables import column_names
-
-    pictures, beside = "image" in kinds, text if len(kinds) == 2 else None
-    payload = [name for name in column_names(path) if name in {beside, labels}]
-    main = column if pictures else text
-    how |= {"pictures": pictures, "beside": beside, "no_blanks": not pictures}
-    return read_items(path, kinds[0], column=main, payload=payload, **how)
 
 
 def _columns(read: Items, kinds: Sequence[str], text: str | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pairspace.diagnosis.alignability import Geometry
 from pairspace.encoders import Encoder, load_encoder
 from pairspace.errors import PairspaceError
 from pairspace.evaluation.table import pipe_table
-from pairspace.features import FeatureCache, compute_features
+from pairspace.features import FeatureCache, features_of
 from pairspace.space.building import modalities
 from pairspace.space.side import wanted_items
 
@@ -193,11 +193,7 @@ def compare_encoders(
         for one in encoders[side]:
             encoder = _loaded(one, side, modality=kinds[side], device=device, trust_remote_code=trust_remote_code)
             items, names = wanted_items(encoder, some, side), encoder.layers
-            found = (
-                compute_features(encoder, items, names, progress=progress)
-                if kept is None
-                else kept.features(encoder, items, names, progress=progress)
-            )
+            found = features_of(encoder, items, names, cache=kept, progress=progress)
             rows = found.rows()
             seen[side] += [(encoder.name, name, Geometry(rows[:, at], k=k)) for name, at in found.slices().items()]
     layers = [

@@ -33,7 +33,7 @@ from pairspace.features.keys import distinct, item_keys
 from pairspace.features.states import TokenStates
 from pairspace.progress import progress_bar
 
-__all__ = ["CacheEntry", "FeatureCache"]
+__all__ = ["CacheEntry", "FeatureCache", "features_of"]
 
 _BLOCK = 2048
 _STATES = 1 << 29  # values of token states a block: numpy reads no record of 2 GiB
@@ -273,6 +273,23 @@ class FeatureCache:
             if home != keep:
                 freed += self._drop(home)
         return freed
+
+
+def features_of(
+    encoder: Encoder, items: Any, layers: Sequence[str], *, cache: FeatureCache | None, progress: bool | None = None
+) -> Features:
+    """The features of items, from a cache where there is one and the encoder is not quicker than the disk.
+
+    Args:
+        encoder: any but one that gives weights of terms.
+        items: what it takes.
+        layers: names, as `resolve_layers` gives them.
+        cache: None for none.
+        progress: see `progress_bar`.
+    """
+    if cache is not None and getattr(encoder, "cached", True):
+        return cache.features(encoder, items, layers, progress=progress)
+    return compute_features(encoder, items, layers, progress=progress)
 
 
 def _joined(stores: dict[str, Layer], keys: np.ndarray, codes: np.ndarray, encoder: Encoder) -> Features:

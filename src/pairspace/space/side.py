@@ -19,7 +19,7 @@ from pairspace.data.picture_paths import locate
 from pairspace.encoders import Encoder
 from pairspace.encoders.lexicon import Lexicon
 from pairspace.errors import FeatureError, SpaceError
-from pairspace.features import FeatureCache, Features, JoinedFeatures, TermFeatures, compute_features, compute_terms
+from pairspace.features import FeatureCache, Features, JoinedFeatures, TermFeatures, compute_terms, features_of
 from pairspace.features.features import unit_rows
 from pairspace.neighbours import normalise
 from pairspace.projectors import Echo, Projector, join_vectors, to_csr
@@ -79,9 +79,7 @@ class Branch:
         encoder: Any = self.origin if start else self.encoder
         if is_sparse(encoder):
             return compute_terms(encoder, items, cache=cache, progress=progress)
-        if cache is not None and getattr(encoder, "cached", True):
-            return cache.features(encoder, items, self.layers, progress=progress)
-        return compute_features(encoder, items, self.layers, progress=progress)
+        return features_of(encoder, items, self.layers, cache=cache, progress=progress)
 
 
 @dataclass(frozen=True)

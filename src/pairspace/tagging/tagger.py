@@ -22,7 +22,7 @@ from pairspace.encoders import Encoder, load_encoder
 from pairspace.encoders.pictures import numbered
 from pairspace.encoders.protocol import resolve_layers
 from pairspace.errors import EncoderError, PairspaceError, ShapeError, SpaceError
-from pairspace.features import FeatureCache, compute_features
+from pairspace.features import FeatureCache, features_of
 from pairspace.features.features import unit_rows
 from pairspace.tagging.cdul import CdulOptions, train_student
 from pairspace.tagging.checks import check_items
@@ -274,12 +274,8 @@ def _vectors(
         values = given.to_pylist() if hasattr(given, "to_pylist") else list(check_items(given))
         there = np.flatnonzero([_is_there(one) for one in values])
         some = [values[row] for row in there]
-        encoder, own = encoders[kind], layers[kind]
         with numbered(there):
-            if cache is not None and getattr(encoder, "cached", True):
-                features = cache.features(encoder, some, own, progress=progress)
-            else:
-                features = compute_features(encoder, some, own, progress=progress)
+            features = features_of(encoders[kind], some, layers[kind], cache=cache, progress=progress)
         found[kind] = np.full((len(values), features.dimension), np.nan, np.float32)
         found[kind][there] = features.rows()
     if not found:
