@@ -28,7 +28,7 @@ import numpy as np
 
 import pairspace as ps
 from pairspace.data import read_table
-from pairspace.tagging import JointOptions, TagClassifier
+from pairspace.tagging import JointOptions, TagClassifier, label_matrix
 
 SHORT = 90  # characters of a summary on the page
 METRICS = ("mAP", "F1 micro per class", "F1 macro per class")
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         for rows in parts
     )
-    labels, truth = (np.array([[name in row["categories"] for name in classes] for row in rows]) for rows in parts)
+    labels, truth = (label_matrix([row["categories"] for row in rows], classes) for rows in parts)
     options = JointOptions(epochs=chosen.epochs, image_weight=chosen.image_weight, validation=0.2)
     models: dict[str, TagClassifier] = {}
     for name, kinds in (("icon", ("image",)), ("text", ("text",)), ("icon and text", ("image", "text"))):

@@ -31,17 +31,7 @@ import numpy as np
 
 import pairspace as ps
 from pairspace.data import read_table
-from pairspace.tagging import (
-    JointOptions,
-    MapOptions,
-    MapScores,
-    Sheet,
-    class_vectors,
-    contact_sheet,
-    global_scores,
-    map_scores,
-    train_student,
-)
+from pairspace.tagging import JointOptions, label_matrix, tag_page
 
 SIDES = ("image", "title")
 PHRASES = ("{}", "a drawing of a {}", "a {}, clip art")
@@ -83,61 +73,15 @@ def learn_space(rows: Sequence[Row], folder: Path, encoders: dict[str, str], epo
     columns = dict(zip(SIDES, map(list, zip(*pairs, strict=True)), strict=True))
     history = space.fit(ps.Pairs.from_columns(columns), validation=0.1, epochs=epochs)
     print(f"a space from {len(pairs):,} pictures and titles, in {sum(history.column('seconds')):.0f} s")
+    titles = [row["title"] for row in rows if row["title"]]
+    ps.centre_space(space, {"image": [row["image"] for row in rows], "title": titles})
     return space
 
 
-class Tagger:
-    """Zero-shot scores of pictures from a space; vectors and classes lie around the means of what was learnt from."""
-
-    def __init__(self, space: ps.Space, classes: Sequence[str], rows: Sequence[Row]) -> None:
-        self.space, self.temperature = space, space.temperature.value
-        self.encoder = space.part("image").encoder
-        self.cache = ps.FeatureCache()
-        self.middle = self.whole(rows).mean(0)
-        words = class_vectors(self.texts, [name.replace("_", " ") for name in classes], templates=PHRASES)
-        titles = self.texts([row["title"] for row in rows if row["title"]])
-        self.classes = words - titles.mean(0)
-
-    def texts(self, texts: list[str]) -> np.ndarray:
-        """Vectors in the space."""
-        return np.asarray(self.space.encode(texts, side="title"))
-
-    def whole(self, rows: Sequence[Row]) -> np.ndarray:
-        """Vectors of whole pictures in the space."""
-        return np.asarray(self.space.encode([row["image"] for row in rows], side="image"))
-
-    def features(self, rows: Sequence[Row]) -> np.ndarray:
-        """What the encoder gives for whole pictures: what classifiers learn from."""
-        return self.cache.features(self.encoder, [row["image"] for row in rows], ("last",)).rows()
-
-    def scores(self, rows: Sequence[Row]) -> tuple[np.ndarray, MapScores]:
-        """By whole pictures, and by places and whole together."""
-        whole = self.whole(rows) - self.middle
-        height, width, channels = self.encoder.maps["map"]
-        states = self.cache.token_states(self.encoder, [row["image"] for row in rows], "map")
-        maps = np.asarray(states.take(np.arange(len(rows))), np.float32).reshape(len(rows), height, width, channels)
-        places = np.asarray(self.space.encode(maps.reshape(-1, channels), side="image")) - self.middle
-        options = MapOptions(self.temperature, 0.3, 0.5, 0.5)
-        given = {"features": maps, "whole": whole, "options": options}
-        local = map_scores(places.reshape(len(rows), height, width, -1), self.classes, **given)
-        return global_scores(whole, self.classes, temperature=self.temperature), local
-
-
-def labels_of(rows: Sequence[Row], classes: Sequence[str]) -> np.ndarray:
-    """The keywords that people gave."""
-    return np.array([[name in row["tags"] for name in classes] for row in rows])
-
-
-def sheets(rows: Sequence[Row], classes: Sequence[str], scores: np.ndarray, heat: np.ndarray) -> list[Sheet]:
-    """Pictures with the tags given, and with the keywords beside the title."""
-    made = []
-    for row, own, maps in zip(rows, scores, heat, strict=True):
-        best = [c for c in np.argsort(-own)[:TAGS] if own[c] >= own.max() / 2]
-        known = ", ".join(name for name in classes if name in row["tags"]) or "none of these"
-        title = f"{row['title'] or row['id']} (keywords: {known})"
-        tags = [(classes[c], float(own[c])) for c in best]
-        made.append(Sheet(title, row["image"], tags, {classes[c]: maps[..., c] for c in best}))
-    return made
+def best_tags(classes: Sequence[str], scores: np.ndarray) -> list[tuple[str, float]]:
+    """The likeliest of a picture, the highest first."""
+    best = [c for c in np.argsort(-scores)[:TAGS] if scores[c] >= scores.max() / 2]
+    return [(classes[c], float(scores[c])) for c in best]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -162,20 +106,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{path}: {len(classes)} keywords stand at {chosen.least} pictures or more; lower --least")
     print(f"{len(train):,} pictures to learn from, {len(test):,} to measure on, {len(classes)} tags")
     encoders = {"image": chosen.image_encoder, "title": chosen.text_encoder}
-    tagger = Tagger(learn_space(train, chosen.data, encoders, chosen.epochs), classes, train)
-    _, local = tagger.scores(train)
-    pseudo, vectors, unseen = local.scores, tagger.features(train), tagger.features(test)
-    student = train_student(vectors, pseudo, classes).model
-    taught = ps.fit_classifier(labels_of(train, classes), classes, image=vectors, options=JointOptions(validation=0))
-    whole, local = tagger.scores(test)
+    space = learn_space(train, chosen.data, encoders, chosen.epochs)
+    words = [name.replace("_", " ") for name in classes]
+    zero_shot = ps.ZeroShot(space, words, templates=PHRASES, background=())
+    pictures, unseen = ([row["image"] for row in rows] for rows in (train, test))
+    how: dict[str, Any] = {"images": pictures, "cache": ps.FeatureCache()}
+    student = ps.Tagger.distil(zero_shot.local(pictures), classes, encoder=zero_shot.encoder, **how)
+    network, options = {"image": zero_shot.encoder}, JointOptions(validation=0)
+    taught = ps.Tagger.fit(
+        label_matrix([row["tags"] for row in train], classes), classes, encoders=network, options=options, **how
+    )
     systems = {
-        "zero-shot, whole picture": whole,
-        "zero-shot, with places": local.scores,
-        "label-free": student.predict(unseen),
-        "with labels": taught.predict(unseen),
+        "zero-shot, whole picture": zero_shot.scores(unseen),
+        "zero-shot, with places": zero_shot.local(unseen),
+        "label-free": student.scores(unseen),
+        "with labels": taught.scores(unseen),
     }
     names = list(systems)
-    truth = labels_of(test, classes)
+    truth = label_matrix([row["tags"] for row in test], classes)
     chance = truth.mean(0)[truth.any(0)].mean()
     compare = list(zip(names[1:], names[:-1], strict=True))
     report = ps.evaluate_multilabel(systems, truth, classes, compare=compare, resamples=chosen.resamples)
@@ -184,12 +132,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\nmAP{'':26}(by chance {chance:.3f})")
     for name in names:
         print(f"  {name:26}{report.value(name):.3f}  ({'-'.join(f'{one:.3f}' for one in report.interval(name))})")
-    student.save_pretrained(chosen.output / "classifier")
-    tagger.space.save_pretrained(chosen.output / "space")
+    student.save_pretrained(chosen.output / "tagger")
+    space.save_pretrained(chosen.output / "space")
     some = np.random.default_rng(1).permutation(len(test))[: chosen.show]
-    rows = [test[n] for n in some]
-    page = sheets(rows, classes, systems["label-free"][some], local.heat[some])
-    (chosen.output / "tags.html").write_text(contact_sheet(page, title="Clip art, tagged without labels"), "utf-8")
+    tags = [best_tags(classes, systems["label-free"][n]) for n in some]
+    shown: dict[str, Any] = {"truth": [[c for c in classes if c in test[n]["tags"]] for n in some]}
+    shown["title"] = "Clip art, tagged without labels"
+    titles = [test[n]["title"] or test[n]["id"] for n in some]
+    page = tag_page(student, student.encoder, [unseen[n] for n in some], titles, tags, **shown)
+    (chosen.output / "tags.html").write_text(page, "utf-8")
     print(f"\ndone in {time.perf_counter() - began:.0f} s; look at {chosen.output / 'tags.html'}")
 
 

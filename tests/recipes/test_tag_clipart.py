@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from pairspace.tagging import TagClassifier
+from pairspace.tagging import Tagger
 
 RECIPE = Path(__file__).parent.parent.parent / "recipes" / "tag_clipart.py"
 COUNT, SHOWN = 72, 5
@@ -74,11 +74,11 @@ def test_the_whole_recipe(recipe, rows, network, plain_folder, tmp_path, monkeyp
     chance = float(re.search(r"by chance ([\d.]+)", said)[1])
     found = {name: float(re.search(rf"{name} +([\d.]+)", said)[1]) for name in ("whole picture", "with labels")}
     assert found["with labels"] > chance + 0.15
-    model = TagClassifier.from_pretrained(tmp_path / "out" / "classifier")
+    model = Tagger.from_pretrained(tmp_path / "out" / "tagger")
     assert set(model.classes) == {"red", "green", "blue", "black", "circle", "square", "cross"}
     html = (tmp_path / "out" / "tags.html").read_text()
     assert html.count("<article>") == SHOWN and SHOWN <= html.count('class="heat') <= 3 * SHOWN
-    assert html.count("(keywords: ") == SHOWN and "rare" not in re.sub('base64,[^"]+', "", html)
+    assert html.count("(right: ") == SHOWN and "rare" not in re.sub('base64,[^"]+', "", html)
     assert "mAP" in (tmp_path / "out" / "evaluation.txt").read_text()
 
 
@@ -93,7 +93,9 @@ def test_no_picture_s_keywords_are_learnt_from(recipe, rows, network, plain_fold
     for system in ("zero-shot, whole picture", "zero-shot, with places", "label-free"):
         first, second = re.findall(rf"{system} +([\d.]+)", said)
         assert first == second
-    weights = [load_file(tmp_path / f"{name}-out/classifier/classifier.safetensors") for name in ("one", "other")]
+    weights = [
+        load_file(tmp_path / f"{name}-out/tagger/classifier/classifier.safetensors") for name in ("one", "other")
+    ]
     assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
     first, second = re.findall(r"with labels +([\d.]+)", said)
     assert first != second
