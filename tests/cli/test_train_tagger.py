@@ -3,11 +3,13 @@
 import csv
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pairspace.errors import DataError, PairspaceError
+from pairspace.tagging import Tagger
 
 COLOURS, SHAPES = ("red", "green", "blue", "black"), ("circle", "square", "cross")
 
@@ -183,3 +185,13 @@ def test_a_text_of_blanks_is_none_to_a_tagger_of_texts(run, drawn, tmp_path):
     assert len(json.loads(run("tag", tmp_path / "tagger", path, "--skip-bad", "--json"))["tags"]) == 8
     with pytest.raises(PairspaceError, match="could not be written: no such folder"):
         run("train-tagger", path, *own[:-1], tmp_path / "none" / "tagger")
+
+
+def test_pictures_weigh_as_much_as_is_said(run, drawn, table, network, tmp_path):
+    how = ("--text-column", "text", "--labels", "labels", "--encoder", f"image={network}", "--epochs", "1")
+    for weight in ("1", "0.1"):
+        run("train-tagger", *table, *how, "--image-weight", weight, "-o", tmp_path / weight)
+    whole, tenth = (Tagger.from_pretrained(tmp_path / one, cache=False).classifier for one in ("1", "0.1"))
+    assert np.allclose(tenth.scale_image, 10 * whole.scale_image) and np.allclose(tenth.scale_text, whole.scale_text)
+    with pytest.raises(PairspaceError, match="image_weight must be above 0"):
+        run("train-tagger", *table, *how, "--image-weight", "0", "-o", tmp_path / "none")

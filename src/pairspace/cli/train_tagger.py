@@ -46,6 +46,7 @@ def train_tagger(
         str | None, typer.Option(help="How pictures become square: own (mostly a crop), stretch, pad.")
     ] = None,
     fusion: Annotated[str, typer.Option(help="Of picture and text: concat, sum, product or gate.")] = "concat",
+    image_weight: Annotated[float, typer.Option(help="How much pictures weigh beside texts.")] = 1.0,
     loss: Annotated[str, typer.Option(help="bce, focal or asymmetric.")] = "bce",
     depth: Annotated[int, typer.Option(help="Layers of the classifier, 1 or 2.")] = 2,
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows; by default 30, without labels 15.")] = None,
@@ -73,7 +74,11 @@ def train_tagger(
     _check_output(output, overwrite)
     kinds = [kind for kind, there in (("image", not no_pictures), ("text", text_column or no_pictures)) if there]
     steps: dict[str, Any] = {"seed": seed, "layers": depth} | ({} if epochs is None else {"epochs": epochs})
-    options: Any = CdulOptions(**steps) if labels is None else JointOptions(fusion=fusion, loss=loss, **steps)
+    options: Any = (
+        CdulOptions(**steps)
+        if labels is None
+        else JointOptions(fusion=fusion, loss=loss, image_weight=image_weight, **steps)
+    )
     chosen, names = _by_kind(kinds, layers, "--layers"), None if classes is None else tuple(read_classes(classes))
     more: dict[str, Any] = {"device": device, "trust_remote_code": trust_remote_code}
     encoders = _encoders(kinds, encoder, {**more, "frame": frame})
